@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines components: each a thin shim over library calls."""

@@ -1,0 +1,1 @@
+"""Components that make a model smaller or faster."""

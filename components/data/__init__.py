@@ -1,0 +1,1 @@
+"""Components that fetch, clean and split."""

@@ -1,0 +1,1 @@
+"""Components that register and roll out."""

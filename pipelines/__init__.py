@@ -1,0 +1,1 @@
+"""Pipelines: each composes components and nothing else."""

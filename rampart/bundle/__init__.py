@@ -1,0 +1,1 @@
+"""The model bundle: the one contract between training and serving."""

@@ -1,0 +1,192 @@
+"""What the models see of a text, with the way back to the text as it was sent.
+
+Training and serving call the same `clean`. It takes away what tells where a text came from
+rather than what it says (reply marks, quoted lines, mailing-list tags and footers) and what a
+reader never sees (HTML markup, scripts, zero-width characters), and it remembers for each
+character that stays where it stood, so that a span can be shown in the sender's own text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedText:
+    """A cleaned text and, for each of its characters, the source characters it stands for.
+
+    Attributes:
+        text: the cleaned text.
+        starts: offset of the first source character, one for each character of `text`.
+        ends: offset behind the last source character, one for each character of `text`.
+    """
+
+    text: str
+    starts: Offsets
+    ends: Offsets
+
+    def to_source(self, start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:
+        """Source offsets of the non-empty spans [start, end) of `text`."""
+        return self.starts[start], self.ends[end - 1]
+
+
+def clean(source: str) -> AlignedText:
+    """Clean a text of any kind; every step is linear in its length.
+
+    The first line is read as the subject, as in "subject, empty line, body"; a text without one
+    loses nothing by it, since only reply marks and list tags are taken off there.
+    """
+    visible = _visible(source) if _HTML.search(source) else _identity(source)
+    return _without_residue(visible)
+
+
+# --- HTML -------------------------------------------------------------------------------------
+
+_HTML = re.compile(
+    r"<(?:!doctype|html|head|body|title|meta|table|tr|td|div|span|p|br|a|b|i|font|img|center|h[1-6]"
+    r"|ul|li|hr|script|style|form|input)(?=[\s/>])",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)")
+_UNSEEN = re.compile(r"</(?:script|style)\s*>", re.IGNORECASE)
+# Tags inside a word do not part it: spam writes mo<b></b>ney.
+_INLINE = frozenset({"a", "b", "big", "em", "font", "i", "s", "small", "span", "strong", "u", "tt"})
+
+
+def _identity(source: str) -> AlignedText:
+    starts = np.arange(len(source), dtype=np.int64)
+    return AlignedText(source, starts, starts + 1)
+
+
+class _Pieces:
+    """Collects what stays of a source, in order."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.text: list[str] = []
+        self.starts: list[Offsets] = []
+        self.ends: list[Offsets] = []
+
+    def keep(self, start: int, end: int) -> None:
+        if start < end:
+            self.text.append(self.source[start:end])
+            offsets = np.arange(start, end, dtype=np.int64)
+            self.starts.append(offsets)
+            self.ends.append(offsets + 1)
+
+    def replace(self, start: int, end: int, by: str) -> None:
+        if by:
+            self.text.append(by)
+            self.starts.append(np.full(len(by), start, dtype=np.int64))
+            self.ends.append(np.full(len(by), end, dtype=np.int64))
+
+    def joined(self) -> AlignedText:
+        empty = np.zeros(0, dtype=np.int64)
+        return AlignedText(
+            "".join(self.text),
+            np.concatenate([empty, *self.starts]),
+            np.concatenate([empty, *self.ends]),
+        )
+
+
+def _visible(source: str) -> AlignedText:
+    """The text that a browser would show, without markup."""
+    pieces = _Pieces(source)
+    closings = _UNSEEN.finditer(source)
+    closing = next(closings, None)
+    last_tag_end, last_comment_end = source.rfind(">"), source.rfind("-->")
+    position = 0
+    while (mark := _MARKUP.search(source, position)) is not None:
+        start = mark.start()
+        pieces.keep(position, start)
+        if source[start] == "&":
+            entity = _ENTITY.match(source, start)
+            position = entity.end() if entity else start + 1
+            pieces.replace(start, position, html.unescape(source[start:position]))
+        elif source.startswith("<!--", start) and start < last_comment_end:
+            position = source.find("-->", start) + 3
+        elif start < last_tag_end:
+            position = source.find(">", start) + 1
+            tag = _TAG_NAME.match(source, start)
+            name = tag.group(1).lower() if tag else ""
+            if name not in _INLINE:
+                pieces.replace(start, position, "\n" if name in {"p", "br", "tr", "div"} else " ")
+            if name in {"script", "style"} and source[start + 1] != "/":
+                while closing is not None and closing.start() < position:
+                    closing = next(closings, None)
+                position = closing.end() if closing else position
+        else:
+            pieces.keep(start, start + 1)
+            position = start + 1
+    pieces.keep(position, len(source))
+    return pieces.joined()
+
+
+# --- residue ----------------------------------------------------------------------------------
+
+# Where the default corpus's legitimate mail was collected: never evidence about what it says.
+_LISTS = (
+    "zzzzteana|ilug(?:-social)?|spamassassin(?:-(?:talk|devel|sightings|commits))?|razor-users"
+    "|exmh(?:-(?:users|workers))?|rpm-(?:list|zzzlist)|sadev|satalk|spambayes(?:-dev)?"
+    "|secprog|freshrpms|(?:fork|social|webdev|iiu)(?=(?:-admin|-request)?@)"
+)
+# What nobody sees: controls, the mark of a lost character, zero-width characters.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\ufffd\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+"
+)
+# Reply and forward marks and list tags that open the subject.
+_OPENING = re.compile(
+    r"\s*(?:(?:re|aw|fw|fwd|antw)(?:\[\d+\])?\s*:\s*|\[[^\]\n]{1,40}\]\s*)+", re.IGNORECASE
+)
+_LINES = re.compile(
+    # Quoted lines, and the line that announces them.
+    r"^[ \t]{0,3}(?:[A-Za-z]{0,4}>|\|[ \t]).*\n?"
+    r"|^[^\n]{0,200}\b(?:wrote|writes|said)[ \t]*:[ \t]*$\n?"
+    r"|^-{3,}[ \t]*(?:original message|forwarded)[^\n]{0,60}$\n?"
+    # Mailing-list footers: a rule, then a paragraph that speaks of the list.
+    r"|^[-_=~]{5,}[ \t]*\n(?:[^\n]*\n){0,3}?"
+    r"[^\n]*(?:mailing list|listinfo|sponsored by|yahoo! groups|unsubscribe from this group)"
+    r"[^\n]*(?:\n[^\n]+){0,8}"
+    r"|^-- ?\n[^\n]*(?:linux users'? group|mailing list|to unsubscribe)[^\n]*(?:\n[^\n]+){0,6}"
+    r"|^to unsubscribe from this group[^\n]*(?:\n[^\n]+){0,6}",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Names of lists and their addresses.
+_NAMES = re.compile(
+    rf"\[?\b(?:{_LISTS})(?:-(?:admin|request|owner))?\b(?:@[\w.-]{{1,80}})?\]?", re.IGNORECASE
+)
+_EXTRA_SPACE = re.compile(r"(?<=[^\S\n])[^\S\n]+|(?<=\n\n)\s+")
+
+
+def _without_residue(aligned: AlignedText) -> AlignedText:
+    """Drop, in turn, what is invisible, what speaks of the way here, and spare white space."""
+    aligned = _drop(aligned, _INVISIBLE.finditer(aligned.text))
+    opening = _OPENING.match(aligned.text)
+    aligned = _drop(aligned, [opening] if opening else [])
+    for pattern in (_LINES, _NAMES, _EXTRA_SPACE):
+        aligned = _drop(aligned, pattern.finditer(aligned.text))
+    return aligned
+
+
+def _drop(aligned: AlignedText, matches: Iterable[re.Match[str]]) -> AlignedText:
+    spans = [match.span() for match in matches]
+    if not spans:
+        return aligned
+    keep = np.ones(len(aligned.text), dtype=bool)
+    pieces, position = [], 0
+    for start, end in spans:
+        keep[start:end] = False
+        pieces.append(aligned.text[position:start])
+        position = end
+    pieces.append(aligned.text[position:])
+    return AlignedText("".join(pieces), aligned.starts[keep], aligned.ends[keep])

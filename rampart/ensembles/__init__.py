@@ -1,0 +1,1 @@
+"""Ways to make one logit of several."""

@@ -1,0 +1,1 @@
+"""Metrics with intervals, slices, the gate, the report and the model card."""

@@ -1,0 +1,1 @@
+"""The base models: how each scores a text and says why."""

@@ -1,0 +1,73 @@
+"""What every base model gives: a logit that is a sum, and the terms of that sum."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One text's logit as a sum: `bias + value.sum()`, to rounding.
+
+    Attributes:
+        start: offset of each term's span in the text that was scored, in code points, int64 [m].
+        end: offset behind it, int64 [m]; always greater than `start`.
+        value: what the span adds to the logit, float64 [m].
+        bias: what no span accounts for.
+    """
+
+    start: Ints
+    end: Ints
+    value: Floats
+    bias: float
+
+    def scaled(self, scale: float, shift: float = 0.0) -> Terms:
+        """The terms of `scale * logit + shift`."""
+        return Terms(self.start, self.end, self.value * scale, self.bias * scale + shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A model's answer to n texts: logits, float64 [n], and their terms where they were asked."""
+
+    logit: Floats
+    terms: tuple[Terms, ...] | None
+
+
+class Model(ABC):
+    """A base model that scores clean texts; loading one runs nobody's code."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, *, threads: int | None = None) -> Self:
+        """Read a model from its folder in a bundle.
+
+        Raises:
+            BundleError: a file is missing or does not hold what it should.
+        """
+
+    @abstractmethod
+    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
+        """Logits of clean texts; positive means threat."""
+
+
+def sigmoid(logit: Floats) -> Floats:
+    """Probability of a logit, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logit))
+
+
+def logit(probability: Floats) -> Floats:
+    """Logit of a probability in (0, 1)."""
+    return np.log(probability) - np.log1p(-probability)

@@ -1,0 +1,203 @@
+"""The transformer encoder as it is served: an ONNX graph that returns the terms of its logit.
+
+The head is linear over the mean of the tokens' last hidden states, so the logit is the mean of
+w.h_t, and each token's part of it is a term. Attention has mixed the tokens before they are
+summed: the terms are exact as a sum and only half as faithful as occlusion (docs/architecture.md).
+A text longer than the window is read as its first and last tokens, which is how the encoder was
+trained; what lies between is read in windows of its own, up to a limit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rampart.errors import BundleError
+from rampart.models.base import Floats, Model, Scores, Terms
+
+ONNX_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "config.json"
+
+
+class WindowSettings(BaseModel):
+    """How a text of any length is read.
+
+    Attributes:
+        tokens: tokens in a window, the two special ones included.
+        tail: how many of them come from the text's end when it is longer than the window.
+        inner: windows at the most for what lies between head and tail; 0 reads none of it.
+        inner_share: weight of those windows' mean beside the first window's, 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens: int = Field(default=128, ge=8, le=512)
+    tail: int = Field(default=32, ge=0)
+    inner: int = Field(default=0, ge=0, le=64)
+    inner_share: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class EncoderConfig(BaseModel):
+    """What config.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: WindowSettings
+    cls_id: int
+    sep_id: int
+    pad_id: int
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens of one text that are read together.
+
+    Attributes:
+        position: indices of the tokens in the text's tokenisation, int64 [t].
+        share: weight of this window's logit in the text's logit; a text's shares sum to 1.
+    """
+
+    position: NDArray[np.int64]
+    share: float
+
+
+def windows(count: int, settings: WindowSettings) -> list[Window]:
+    """Cut `count` tokens into windows: head and tail first, then what lies between."""
+    room = settings.tokens - 2
+    if count <= room:
+        return [Window(np.arange(count), 1.0)]
+    tail = min(settings.tail, room // 2)
+    head = room - tail
+    outer = np.concatenate([np.arange(head), np.arange(count - tail, count)])
+    between = np.arange(head, count - tail)
+    wanted = -(-len(between) // room)
+    number = min(wanted, settings.inner)
+    if not number or not settings.inner_share:
+        return [Window(outer, 1.0)]
+    if number == wanted:
+        pieces = np.array_split(between, number)
+    else:
+        # More text than windows: they are spread evenly over it.
+        firsts = np.linspace(0, len(between) - room, number).astype(np.int64)
+        pieces = [between[first : first + room] for first in firsts]
+    share = settings.inner_share / number
+    inner = [Window(piece, share) for piece in pieces]
+    return [Window(outer, 1.0 - settings.inner_share), *inner]
+
+
+@dataclass
+class EncoderModel(Model):
+    """An ONNX encoder with its tokenizer; see the module."""
+
+    kind: ClassVar[str] = "encoder"
+
+    config: EncoderConfig
+    tokenizer: Any
+    session: Any
+    batch_tokens: int = 2_048
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int | None = None, file: str = ONNX_FILE) -> Self:
+        """Read config.json, tokenizer.json and the graph; see the base class."""
+        import onnxruntime as ort
+        from tokenizers import Tokenizer
+
+        try:
+            config = EncoderConfig.model_validate_json((folder / CONFIG_FILE).read_bytes())
+            tokenizer = Tokenizer.from_str((folder / TOKENIZER_FILE).read_text(encoding="utf-8"))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+            options.log_severity_level = 3
+            session = ort.InferenceSession(
+                str(folder / file), options, providers=["CPUExecutionProvider"]
+            )
+        except (OSError, ValidationError) as error:
+            raise _unreadable(folder, error) from error
+        except Exception as error:  # tokenizers and onnxruntime raise bare Exception subclasses
+            raise _unreadable(folder, error) from error
+        return cls(config=config, tokenizer=tokenizer, session=session)
+
+    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
+        """Logits of clean texts; windows of like length are run together."""
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        owners: list[int] = []
+        cut: list[Window] = []
+        for owner, encoding in enumerate(encodings):
+            for window in windows(len(encoding.ids), self.config.window):
+                owners.append(owner)
+                cut.append(window)
+        results = self._run([np.array(e.ids, dtype=np.int64) for e in encodings], owners, cut)
+
+        logits = np.full(len(texts), self.config.bias)
+        for owner, window, terms in zip(owners, cut, results, strict=True):
+            logits[owner] += window.share * terms.sum()
+        if not explain:
+            return Scores(logits, None)
+        values = [np.zeros(len(encoding.ids)) for encoding in encodings]
+        for owner, window, terms in zip(owners, cut, results, strict=True):
+            np.add.at(values[owner], window.position, window.share * terms)
+        return Scores(
+            logits,
+            tuple(
+                self._terms(encoding, value)
+                for encoding, value in zip(encodings, values, strict=True)
+            ),
+        )
+
+    def _terms(self, encoding: Any, value: Floats) -> Terms:
+        spans = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        read = (value != 0.0) & (spans[:, 1] > spans[:, 0])
+        lost = float(value[~read].sum())
+        return Terms(spans[read, 0], spans[read, 1], value[read], self.config.bias + lost)
+
+    def _run(
+        self, ids: list[NDArray[np.int64]], owners: list[int], cut: list[Window]
+    ) -> list[Floats]:
+        """The terms of each window, in the windows' order."""
+        lengths = np.array([len(window.position) for window in cut])
+        results: list[Floats] = [np.zeros(0)] * len(cut)
+        for batch in _batches(lengths, self.batch_tokens):
+            longest = int(lengths[batch].max())
+            if not longest:
+                continue
+            tokens = np.full((len(batch), longest + 2), self.config.pad_id, dtype=np.int64)
+            mask = np.zeros_like(tokens)
+            for row, index in enumerate(batch):
+                size = lengths[index]
+                tokens[row, 0] = self.config.cls_id
+                tokens[row, 1 : size + 1] = ids[owners[index]][cut[index].position]
+                tokens[row, size + 1] = self.config.sep_id
+                mask[row, : size + 2] = 1
+            (terms,) = self.session.run(["terms"], {"input_ids": tokens, "attention_mask": mask})
+            for row, index in enumerate(batch):
+                results[index] = terms[row, 1 : lengths[index] + 1].astype(np.float64)
+        return results
+
+
+def _batches(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:
+    """Indices in batches of like length, each padded to at most `tokens` tokens."""
+    batches, batch = [], []
+    for index in np.argsort(lengths, kind="stable"):
+        if batch and (len(batch) + 1) * (lengths[index] + 2) > tokens:
+            batches.append(np.array(batch))
+            batch = []
+        batch.append(index)
+    return [*batches, np.array(batch)] if batch else batches
+
+
+def _unreadable(folder: Path, error: Exception) -> BundleError:
+    return BundleError(
+        f"The encoder in {folder.name}/ cannot be read: {error}.",
+        "Write the bundle again with the pipeline.",
+    )

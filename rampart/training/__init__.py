@@ -1,0 +1,1 @@
+"""Fitting the base models and their calibration."""

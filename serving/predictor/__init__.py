@@ -1,0 +1,1 @@
+"""The KServe predictor over the engine."""
