@@ -140,6 +140,8 @@ _LISTS = (
     "|exmh(?:-(?:users|workers))?|rpm-(?:list|zzzlist)|sadev|satalk|spambayes(?:-dev)?"
     "|secprog|freshrpms|(?:fork|social|webdev|iiu)(?=(?:-admin|-request)?@)"
 )
+# What one recipient's filter wrote into the spam that he gave to the corpus.
+_FILTER_MARK = r"-*(?:DeathToSpam)+-*"
 # What nobody sees: controls, the mark of a lost character, zero-width characters.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\ufffd\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+"
@@ -163,7 +165,8 @@ _LINES = re.compile(
 )
 # Names of lists and their addresses.
 _NAMES = re.compile(
-    rf"\[?\b(?:{_LISTS})(?:-(?:admin|request|owner))?\b(?:@[\w.-]{{1,80}})?\]?", re.IGNORECASE
+    rf"\[?\b(?:{_LISTS})(?:-(?:admin|request|owner))?\b(?:@[\w.-]{{1,80}})?\]?|{_FILTER_MARK}",
+    re.IGNORECASE,
 )
 _EXTRA_SPACE = re.compile(r"(?<=[^\S\n])[^\S\n]+|(?<=\n\n)\s+")
 

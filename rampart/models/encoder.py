@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Model, Scores, Terms
@@ -122,10 +122,11 @@ class EncoderModel(Model):
             session = ort.InferenceSession(
                 str(folder / file), options, providers=["CPUExecutionProvider"]
             )
-        except (OSError, ValidationError) as error:
-            raise _unreadable(folder, error) from error
-        except Exception as error:  # tokenizers and onnxruntime raise bare Exception subclasses
-            raise _unreadable(folder, error) from error
+        except Exception as error:  # tokenizers and onnxruntime raise bare Exception
+            raise BundleError(
+                f"The encoder in {folder.name}/ cannot be read: {error}.",
+                "Write the bundle again with the pipeline.",
+            ) from error
         return cls(config=config, tokenizer=tokenizer, session=session)
 
     def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
@@ -167,7 +168,7 @@ class EncoderModel(Model):
         """The terms of each window, in the windows' order."""
         lengths = np.array([len(window.position) for window in cut])
         results: list[Floats] = [np.zeros(0)] * len(cut)
-        for batch in _batches(lengths, self.batch_tokens):
+        for batch in length_batches(lengths, self.batch_tokens):
             longest = int(lengths[batch].max())
             if not longest:
                 continue
@@ -185,19 +186,13 @@ class EncoderModel(Model):
         return results
 
 
-def _batches(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:
+def length_batches(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:
     """Indices in batches of like length, each padded to at most `tokens` tokens."""
-    batches, batch = [], []
+    batches: list[NDArray[np.int64]] = []
+    batch: list[int] = []
     for index in np.argsort(lengths, kind="stable"):
         if batch and (len(batch) + 1) * (lengths[index] + 2) > tokens:
             batches.append(np.array(batch))
             batch = []
         batch.append(index)
     return [*batches, np.array(batch)] if batch else batches
-
-
-def _unreadable(folder: Path, error: Exception) -> BundleError:
-    return BundleError(
-        f"The encoder in {folder.name}/ cannot be read: {error}.",
-        "Write the bundle again with the pipeline.",
-    )

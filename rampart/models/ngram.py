@@ -151,9 +151,8 @@ class NgramModel(Model):
     def _character_ids(self, word: str) -> Ids:
         ids = self._remembered.get(word)
         if ids is None:
-            assert self.settings.characters is not None
             get = self.characters.vocabulary.get
-            grams = character_ngrams(word, *self.settings.characters)
+            grams = character_ngrams(word, *(self.settings.characters or (1, 0)))
             ids = np.array([i for gram in grams if (i := get(gram)) is not None], dtype=np.int32)
             if len(self._remembered) < _REMEMBERED_WORDS:
                 self._remembered[word] = ids

@@ -1,0 +1,110 @@
+"""What bundle.json holds; the schema of the one contract between training and serving."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from rampart.ensembles.base import Ensemble
+from rampart.models.calibration import Calibration
+
+SCHEMA_VERSION: Literal[1] = 1
+MANIFEST_FILE = "bundle.json"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Document):
+    """A file's content: its SHA-256 in hex and its size in bytes."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+
+
+class ModelEntry(_Document):
+    """A base model in the bundle.
+
+    Attributes:
+        name: as the ensemble's weights name it.
+        kind: which class reads it.
+        folder: where its files are.
+        cost: milliseconds a text takes on one thread when the bundle was written; cheapest first.
+        calibration: maps its logit to one that is a probability's.
+        threshold: its own decision threshold, for measuring it alone.
+    """
+
+    name: str
+    kind: Literal["ngram", "encoder"]
+    folder: str
+    cost: float = Field(ge=0)
+    calibration: Calibration = Calibration()
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
+class Manifest(_Document):
+    """bundle.json.
+
+    Attributes:
+        schema_version: of this document; another one is refused.
+        id: SHA-256 over everything below and, through `files`, over every byte of the bundle.
+        created: when it was written, UTC; not part of the id.
+        source_revision: of the code that wrote it.
+        data_fingerprint: of the data it was fitted on.
+        labels: the harmless label, then the threat.
+        threshold: probability from which a text is a threat.
+        models: the base models.
+        ensemble: how their logits become one.
+        metrics: slice to metric to value on the test split; None where it is undefined.
+        parameters: how it was trained, for the reader.
+        files: every file but this one, by path.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    id: str = ""
+    created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    source_revision: str = "unknown"
+    data_fingerprint: str = "unknown"
+    labels: tuple[str, str] = ("ham", "spam")
+    threshold: float = Field(ge=0, le=1)
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    ensemble: Ensemble
+    metrics: dict[str, dict[str, float | None]] = {}
+    parameters: dict[str, str] = {}
+    files: dict[str, FileEntry] = {}
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"{name} points outside the bundle")
+        return files
+
+    @model_validator(mode="after")
+    def _models_are_there(self) -> Manifest:
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise ValueError(f"models share a name: {names}")
+        unknown = set(self.ensemble.models) - set(names)
+        if unknown:
+            raise ValueError(f"the ensemble weighs models that are not here: {sorted(unknown)}")
+        return self
+
+    def computed_id(self) -> str:
+        """SHA-256 over the canonical JSON of everything but `id` and `created`."""
+        document = self.model_dump(mode="json", exclude={"id", "created"})
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def sealed(self, files: dict[str, FileEntry]) -> Manifest:
+        """The same with the files and the id that follows."""
+        draft = self.model_copy(update={"files": dict(sorted(files.items())), "id": ""})
+        return draft.model_copy(update={"id": draft.computed_id()})

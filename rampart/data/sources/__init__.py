@@ -1,0 +1,52 @@
+"""Where tables come from: the default corpus, or a user's own files at any address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rampart.data.schema import RAW, validate
+from rampart.data.sources import files, spam_assassin
+from rampart.data.step import Progress, Step
+
+SPAM_ASSASSIN = "spam-assassin"
+
+
+def read(
+    uri: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    cache: Path | None = None,
+    on_progress: Progress | None = None,
+) -> Step:
+    """Read labelled texts or mails into a `RAW` table.
+
+    Args:
+        uri: "spam-assassin", or the address of a JSONL, CSV, Parquet, mbox or .eml file, or of a
+            folder of mails; compressed or not.
+        text_column: the column with the texts, for tables.
+        label_column: the column with the labels, for tables; mails are labelled by their folder.
+        cache: folder for what is fetched; the user's cache folder by default.
+        on_progress: called with bytes while fetching, with mails or bytes while reading.
+
+    Raises:
+        SourceError: the source cannot be fetched or read.
+        DataError: it lacks a column, or holds no row that can be used.
+    """
+    if uri == SPAM_ASSASSIN:
+        step = spam_assassin.read(cache=cache, on_progress=on_progress)
+    else:
+        step = files.read(
+            uri, text_column=text_column, label_column=label_column, on_progress=on_progress
+        )
+    return Step(validate(step.rows, RAW), step.rejects)
+
+
+def fingerprint(uri: str, cache: Path | None = None) -> str:
+    """SHA-256 in hex over a source's content; that of the default corpus is known beforehand.
+
+    Raises:
+        SourceError: the source cannot be read.
+    """
+    del cache  # The corpus is pinned: whatever the cache holds is checked against this when read.
+    return spam_assassin.SHA256 if uri == SPAM_ASSASSIN else files.fingerprint(uri)

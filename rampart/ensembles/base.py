@@ -1,0 +1,57 @@
+"""What every ensemble is: stages, each a linear combination of logits.
+
+A combination that is linear in logits that are sums is itself a sum, so the explanation of the
+models is the explanation of the ensemble. Voting and stacking are one stage; a cascade is several,
+of which each settles what it is sure of and hands on the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rampart.models.base import Floats
+
+
+class Stage(BaseModel):
+    """One linear combination of the models' logits.
+
+    Attributes:
+        name: what a verdict that was settled here says.
+        weights: model name to weight; the models that have to have answered.
+        intercept: added to the weighted sum.
+        unsure: probabilities between these two go on to the next stage; None settles all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    weights: dict[str, float] = Field(min_length=1)
+    intercept: float = 0.0
+    unsure: tuple[float, float] | None = None
+
+    def combine(self, logits: Mapping[str, Floats]) -> Floats:
+        """The stage's logits from those of its models."""
+        parts = [weight * logits[model] for model, weight in self.weights.items()]
+        return self.intercept + sum(parts[1:], start=parts[0])
+
+
+class Ensemble(BaseModel):
+    """The stages in the order in which they are asked; the last one settles all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _last_settles(self) -> Ensemble:
+        if self.stages[-1].unsure is not None:
+            raise ValueError(f"the last stage, {self.stages[-1].name}, has to settle what is left")
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it needs, in the order in which they are first asked."""
+        return tuple(dict.fromkeys(model for stage in self.stages for model in stage.weights))

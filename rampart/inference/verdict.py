@@ -1,0 +1,44 @@
+"""What the engine answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rampart.explain.contributions import Contributions
+
+Explanation = Literal["contributions", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to one text.
+
+    Attributes:
+        label: the bundle's name for what the text is.
+        probability: of a threat, 0 to 1.
+        logit: of that probability; `explanation.bias + explanation.value.sum()`, to rounding.
+        stage: the model or combination that settled it.
+        explanation: the sum behind the logit; with no spans where none was asked for.
+    """
+
+    label: str
+    probability: float
+    logit: float
+    stage: str
+    explanation: Contributions
+
+    def as_document(self) -> dict[str, Any]:
+        """The verdict as JSON holds it."""
+        parts = self.explanation
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "logit": self.logit,
+            "stage": self.stage,
+            "bias": parts.bias,
+            "contributions": [
+                {"start": int(start), "end": int(end), "value": float(value)}
+                for start, end, value in zip(parts.start, parts.end, parts.value, strict=True)
+            ],
+        }

@@ -1,0 +1,75 @@
+"""Platt scaling: the linear map of a logit after which it can be read as a probability.
+
+Being linear, it keeps a logit that is a sum a sum. Source: Platt, "Probabilistic outputs for
+support vector machines", 1999, with his smoothed targets, so that a validation split that is
+parted without an error does not ask for an infinite scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from rampart.errors import TrainingError
+from rampart.models.base import Floats, sigmoid
+
+
+class Calibration(BaseModel):
+    """`scale * logit + shift`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, logit: Floats) -> Floats:
+        """Calibrated logits."""
+        return self.scale * logit + self.shift
+
+
+def fit_platt(logit: Floats, labels: NDArray[np.int8]) -> Calibration:
+    """Fit on held-out logits and labels 0 and 1, both [n].
+
+    Raises:
+        TrainingError: a class is missing, or higher logits go with the lower class.
+    """
+    positives = int(labels.sum())
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        raise TrainingError(
+            f"Calibration needs both classes and got {negatives} of 0 and {positives} of 1.",
+            "Give a validation split that holds both.",
+        )
+    target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    spread = float(logit.std()) or 1.0
+    scale, shift = _newton(logit / spread, target)
+    if scale <= 0:
+        raise TrainingError(
+            f"The model ranks the validation split upside down (scale {scale:.3g}).",
+            "Look at the labels: 1 has to be the threat.",
+        )
+    return Calibration(scale=scale / spread, shift=shift)
+
+
+def _newton(logit: Floats, target: Floats, steps: int = 100) -> tuple[float, float]:
+    """Least log loss of sigmoid(scale * logit + shift), by damped Newton steps."""
+    design = np.stack([logit, np.ones_like(logit)])
+    beta = np.zeros(2)
+
+    def loss(at: Floats) -> float:
+        score = at @ design
+        return float(np.sum(np.logaddexp(0.0, score) - target * score))
+
+    for _ in range(steps):
+        probability = sigmoid(beta @ design)
+        gradient = design @ (probability - target)
+        curvature = (design * (probability * (1 - probability))) @ design.T + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        size = 1.0
+        while loss(beta - size * step) > loss(beta) and size > 1e-6:
+            size /= 2
+        beta = beta - size * step
+        if np.abs(size * step).max() < 1e-8:
+            break
+    return float(beta[0]), float(beta[1])

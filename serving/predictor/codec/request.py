@@ -1,0 +1,167 @@
+"""A request, whatever it came by, and the parameters that every protocol shares."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+from rampart.errors import InputError, TooLargeError
+from rampart.inference.verdict import Explanation
+
+_KNOWN = ("top_k", "explain", "threshold")
+# Clients of the protocol send these with any request; none changes a verdict.
+_PROTOCOL = frozenset(
+    {
+        "binary_data_output",
+        "content_type",
+        "headers",
+        "priority",
+        "timeout",
+        "sequence_id",
+        "sequence_start",
+        "sequence_end",
+    }
+)
+_EXPLAINERS = frozenset({"shap", "lime"})
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = _shown.maxlong = 60
+
+
+def shown(value: object) -> str:
+    """A value for an error message: short, however long or deep it is."""
+    return _shown.repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for.
+
+    Attributes:
+        texts: the most texts.
+        text_bytes: the most bytes of one text in UTF-8.
+        top_k: spans in an explanation when the request does not say.
+        max_top_k: the most spans that a request may ask for.
+    """
+
+    texts: int = 256
+    text_bytes: int = 1_000_000
+    top_k: int = 10
+    max_top_k: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Parameters of one request; `threshold` None means the bundle's own."""
+
+    top_k: int
+    explain: Explanation = "contributions"
+    threshold: float | None = None
+
+    @property
+    def spans(self) -> int:
+        """Spans that each answer has room for, so that a client knows its shapes beforehand."""
+        return self.top_k if self.explain == "contributions" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Texts to score, in order; `ids` are the client's own names for them, each optional."""
+
+    texts: tuple[str, ...]
+    options: Options
+    ids: tuple[str | None, ...] | None = None
+
+
+def options(parameters: Mapping[str, Any], limits: Limits) -> Options:
+    """Read the request parameters.
+
+    Raises:
+        InputError: one is unknown, of the wrong type or out of range.
+    """
+    unknown = [name for name in parameters if name not in _KNOWN and name not in _PROTOCOL]
+    if unknown:
+        raise InputError(
+            f"Parameter {shown(unknown[0])} is not known here.",
+            f"The parameters are {', '.join(_KNOWN)}.",
+        )
+    return Options(
+        top_k=_top_k(parameters.get("top_k", limits.top_k), limits.max_top_k),
+        explain=_explain(parameters.get("explain", "contributions")),
+        threshold=_threshold(parameters["threshold"]) if "threshold" in parameters else None,
+    )
+
+
+def _top_k(value: object, most: int) -> int:
+    number: object = value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        number = int(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+        raise InputError(
+            f"Parameter top_k is {shown(value)}.", f"Send a whole number from 0 to {most}."
+        )
+    return number
+
+
+def _explain(value: object) -> Explanation:
+    if isinstance(value, str) and value in _EXPLAINERS:
+        raise InputError(
+            f"Parameter explain is {value!r}, which this server does not compute.",
+            "SHAP and LIME come with the explainer; send 'contributions' or 'none' here.",
+        )
+    if value not in get_args(Explanation):
+        raise InputError(f"Parameter explain is {shown(value)}.", "Send 'contributions' or 'none'.")
+    return cast("Explanation", value)
+
+
+def _threshold(value: object) -> float:
+    number = math.nan
+    # gRPC's parameters hold no fractions, so a string that spells one is welcome too.
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+    if not 0.0 <= number <= 1.0:
+        raise InputError(
+            f"Parameter threshold is {shown(value)}.",
+            "Send a probability from 0 to 1; over gRPC as a string, such as '0.7'.",
+        )
+    return number
+
+
+def check_count(count: int, limits: Limits) -> None:
+    """Refuse a request with too many texts or none, before any of them is looked at.
+
+    Raises:
+        TooLargeError: there are more than `limits.texts`.
+        InputError: there are none.
+    """
+    if count > limits.texts:
+        raise TooLargeError(
+            f"The request holds {count} texts, and at most {limits.texts} are answered at once.",
+            "Send them in several requests.",
+        )
+    if count < 1:
+        raise InputError("The request holds no text.", "Send at least one.")
+
+
+def check_sizes(texts: Sequence[str], limits: Limits) -> None:
+    """Refuse a request with a text that is too long.
+
+    Raises:
+        TooLargeError: a text takes more than `limits.text_bytes` in UTF-8; its place is named.
+    """
+    for index, text in enumerate(texts):
+        # A code point takes at most four bytes, so most texts need not be encoded to be measured.
+        if len(text) * 4 <= limits.text_bytes:
+            continue
+        size = len(text.encode())
+        if size > limits.text_bytes:
+            raise TooLargeError(
+                f"Text {index} takes {size} bytes, and at most {limits.text_bytes} are read.",
+                "Send its beginning, or split it.",
+            )

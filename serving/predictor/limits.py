@@ -1,0 +1,143 @@
+"""What stands between the network and KServe's REST handlers: size limits and error answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rampart.errors import TooLargeError
+from serving.predictor.refusal import count_refusal, refuse
+
+# How much of a refused body is read and thrown away, so that a client which only listens once it
+# has sent everything gets to hear the refusal rather than a broken connection.
+_DRAIN_BYTES = 128_000_000
+_DRAIN_SECONDS = 10.0
+
+
+class RequestLimits:
+    """Refuses bodies over a size: by Content-Length before reading, otherwise while reading."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        # A client that asks first (Expect: 100-continue) sends nothing once it is refused.
+        asks_first = headers.get("expect", "").lower() == "100-continue"
+        encoding = headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            count_refusal(415)
+            message = f"Content-Encoding is {encoding[:40]!r}. Send the body as it is."
+            await _refuse(415, message, send, None if asks_first else receive)
+            return
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self.max_bytes:
+            await self._refuse_size(send, None if asks_first else receive)
+            return
+        body = bytearray()
+        try:
+            async for chunk in _chunks(receive):
+                if len(body) + len(chunk) > self.max_bytes:
+                    await self._refuse_size(send, receive)
+                    return
+                body += chunk
+        except ClientDisconnect:
+            # Nobody is left to answer, and half a body says nothing.
+            return
+        await self.app(scope, _replay(bytes(body), receive), send)
+
+    async def _refuse_size(self, send: Send, unread: Receive | None) -> None:
+        refusal = refuse(
+            TooLargeError(
+                f"The request's body is over {self.max_bytes} bytes.",
+                "Send fewer or shorter texts in one request.",
+            )
+        )
+        await _refuse(refusal.status, refusal.message, send, unread)
+
+
+class ErrorAnswers:
+    """Turns every exception of a handler into its answer.
+
+    KServe's own handlers answer 500 to several mistakes of a client, log a stack trace for each,
+    and send the text of unforeseen errors out; none of them is installed.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            refusal = refuse(error)
+            if started:
+                raise
+            response = JSONResponse(
+                {"error": refusal.message}, status_code=refusal.status, headers=refusal.headers
+            )
+            await response(scope, receive, send)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that has the body at once, and then whatever comes after it."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+async def _refuse(status: int, message: str, send: Send, unread: Receive | None) -> None:
+    """Answer, then read what the client still sends; the connection ends with it."""
+    response = JSONResponse({"error": message}, status_code=status, headers={"Connection": "close"})
+    await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    if unread is not None:
+        await _drain(unread)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    left = _DRAIN_BYTES
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in _chunks(receive):
+                left -= len(chunk)
+                if left < 0:
+                    return
+    except (TimeoutError, ClientDisconnect):
+        return

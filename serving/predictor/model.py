@@ -1,0 +1,124 @@
+"""The engine as a KServe model."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from rampart.errors import InputError
+from rampart.inference.engine import Engine
+from rampart.inference.verdict import Verdict
+from serving.predictor import metrics
+from serving.predictor.codec import v1, v2_grpc, v2_rest
+from serving.predictor.codec.answer import INPUTS, OUTPUTS, Answer
+from serving.predictor.codec.call import Call
+from serving.predictor.codec.request import Limits, ScoreRequest
+from serving.predictor.sdk import Model, pb
+from serving.predictor.worker import Worker
+
+
+class RampartModel(Model):  # type: ignore[misc]
+    """Decodes in `preprocess`, scores in `predict`, encodes in `postprocess`.
+
+    So KServe's histograms of the three show what each costs. The payload is what the protocol
+    brought: a `V2Body`, a gRPC message, or a V1 document.
+    """
+
+    def __init__(self, name: str, engine: Engine, worker: Worker, limits: Limits) -> None:
+        super().__init__(name)
+        self.rampart = engine
+        self.worker = worker
+        self.limits = limits
+
+    def load(self) -> bool:
+        """Whether the model is ready.
+
+        KServe calls this on a request that finds the model not ready, and its own `load` then
+        says it is ready: a server that is being stopped would take new requests.
+        """
+        return bool(self.ready)
+
+    async def healthy(self) -> bool:
+        """Whether requests are answered."""
+        return bool(self.ready) and self.worker.alive
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Inputs as the V2 metadata has them."""
+        return [signature.as_document() for signature in INPUTS]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Outputs as the V2 metadata has them."""
+        return [signature.as_document() for signature in OUTPUTS]
+
+    async def preprocess(
+        self,
+        payload: Any,
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> Call:
+        """Decode a request.
+
+        Raises:
+            InputError: the request is wrong; or over a limit, as a TooLargeError.
+        """
+        if isinstance(payload, v2_rest.V2Body):
+            return v2_rest.decode(payload, self.name, self.limits)
+        if isinstance(payload, pb.ModelInferRequest):
+            return v2_grpc.decode(payload, self.limits)
+        return v1.decode(payload, self.limits)
+
+    async def predict(
+        self,
+        payload: Call,
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> tuple[Call, Answer]:
+        """Score the texts on the worker's thread.
+
+        Raises:
+            OverloadedError: the queue is full.
+        """
+        verdicts = await self.worker.run(partial(self._score, payload.request))
+        metrics.count_verdicts(verdicts)
+        manifest = self.rampart.manifest
+        threshold = payload.request.options.threshold
+        answer = Answer(
+            payload.request,
+            verdicts,
+            manifest.id,
+            manifest.threshold if threshold is None else threshold,
+            manifest.labels,
+        )
+        return payload, answer
+
+    async def postprocess(
+        self,
+        result: tuple[Call, Answer],
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> Any:
+        """Encode the answer as the request's protocol has it."""
+        call, answer = result
+        return call.encode(answer)
+
+    async def explain(
+        self,
+        payload: Any,  # noqa: ARG002 - KServe's signature
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> Any:
+        """Refuse V1's :explain, which KServe would forward to an explainer that is not there.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            "This model is not an explainer.", "Send the request to :predict; it explains as well."
+        )
+
+    def _score(self, request: ScoreRequest) -> list[Verdict]:
+        options = request.options
+        with metrics.INFERENCE_SECONDS.time():
+            return self.rampart.score(
+                request.texts,
+                top_k=options.top_k,
+                explain=options.explain,
+                threshold=options.threshold,
+            )

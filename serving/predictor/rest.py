@@ -1,0 +1,105 @@
+"""KServe's REST server with our limits, our answers to errors and our V2 route."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from serving.predictor.codec.v2_rest import HEADER_LENGTH, V2Body, V2Reply
+from serving.predictor.limits import ErrorAnswers, RequestLimits
+from serving.predictor.refusal import count_refusal
+from serving.predictor.sdk import ModelNotReady, RESTServer, V1Endpoints
+from serving.predictor.settings import PredictorSettings
+
+
+class UvicornServer(uvicorn.Server):
+    """Uvicorn that leaves signals to the process that it is a part of.
+
+    Its own handler would stop REST at once and gRPC only afterwards, and KServe's handler, set
+    before, would never see the signal in time.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
+
+
+class PredictorRESTServer(RESTServer):  # type: ignore[misc]
+    """KServe's REST server; health, metadata, V1 and metrics are its own."""
+
+    def __init__(self, settings: PredictorSettings, dataplane: Any, repository: Any) -> None:
+        super().__init__(
+            "kserve.model_server:app",
+            dataplane,
+            repository,
+            settings.http_port,
+            # Uvicorn counts whole seconds.
+            grace_period=max(1, round(settings.grace)),
+        )
+        self.settings = settings
+        # KServe writes 0.0.0.0 into the configuration and takes no host.
+        self.config.host = settings.host
+        self.server = self._server = UvicornServer(self.config)
+
+    def _register_endpoints(self, app: Any) -> None:
+        # Before KServe's own route for the same path, whose body FastAPI parses as "JSON or
+        # bytes": wrong JSON becomes 422, and BYTES in binary pass through a list of characters
+        # that must be UTF-8, or it is a 500.
+        app.add_api_route(
+            "/v2/models/{model_name}/infer", self._infer, methods=["POST"], response_model=None
+        )
+        # Before the route for /v1/models/{model_name}, which takes "NAME:predict" for a name and
+        # tells a client with the wrong method to use GET.
+        predict = V1Endpoints(self.dataplane).predict
+        app.add_api_route(
+            "/v1/models/{model_name}:predict", predict, methods=["POST"], response_model=None
+        )
+        super()._register_endpoints(app)
+
+    def _add_middlewares(self, app: Any) -> None:
+        # KServe's TimingMiddleware is left out: it costs a third of the throughput to log a line.
+        app.add_middleware(ErrorAnswers)
+        app.add_middleware(RequestLimits, max_bytes=self.settings.max_request_bytes)
+
+    def _add_exception_handlers(self, app: Any) -> None:
+        # KServe's are left out; see ErrorAnswers. Starlette's own would say {"detail": ...}.
+        app.add_exception_handler(HTTPException, _http_error)
+
+    async def _infer(self, request: Request) -> Response:
+        name = request.path_params["model_name"]
+        body = await request.body()
+        if not await self.dataplane.model_ready(name, True):  # noqa: FBT003 - KServe's signature
+            raise ModelNotReady(name)
+        reply: V2Reply
+        reply, _ = await self.dataplane.infer(
+            model_name=name,
+            request=V2Body(body, request.headers.get(HEADER_LENGTH)),
+            headers=dict(request.headers),
+        )
+        if reply.header_length is None:
+            return Response(reply.content, media_type="application/json")
+        return Response(
+            reply.content,
+            media_type="application/octet-stream",
+            headers={HEADER_LENGTH: str(reply.header_length)},
+        )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    count_refusal(error.status_code)
+    message = f"{error.detail}: {request.method} {request.url.path[:200]}."
+    if error.status_code == 404:
+        message += " Score texts with POST /v2/models/NAME/infer or /v1/models/NAME:predict."
+    elif error.headers and "allow" in {name.lower() for name in error.headers}:
+        message += f" Use {', '.join(error.headers.values())}."
+    return JSONResponse(
+        {"error": message}, status_code=error.status_code, headers=dict(error.headers or {})
+    )

@@ -1,0 +1,169 @@
+"""The predictor's process: load, listen, answer, and leave in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import warnings
+
+from rampart.errors import InputError, OverloadedError
+from rampart.inference.engine import Engine
+from serving.predictor import metrics
+from serving.predictor.codec.request import Limits
+from serving.predictor.dataplane import FixedRepository, PredictorDataPlane
+from serving.predictor.model import RampartModel
+from serving.predictor.rest import PredictorRESTServer
+from serving.predictor.rpc import PredictorGRPCServer
+from serving.predictor.sdk import ModelServer
+from serving.predictor.settings import PredictorSettings
+from serving.predictor.worker import Worker
+
+_log = logging.getLogger("rampart.predictor")
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(settings: PredictorSettings) -> None:
+    """Serve a bundle until the process is told to stop.
+
+    Prints one line when requests are answered. SIGTERM or SIGINT ends it: readiness goes false,
+    requests already taken are answered, and it returns; a second one ends the process at once.
+
+    Raises:
+        BundleError: the bundle is broken.
+        InputError: a port cannot be listened on.
+        OverloadedError: it was told to stop, and requests were not answered in the grace given.
+    """
+    _configure_logging()
+    engine = Engine.load(settings.bundle, threads=settings.threads)
+    engine.warm_up()
+    worker = Worker(settings.queue)
+    metrics.QUEUE_DEPTH.set_function(lambda: worker.depth)
+    limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
+    model = RampartModel(settings.model_name, engine, worker, limits)
+    model.ready = True
+    PredictorServer(settings, model).run()
+
+
+class PredictorServer(ModelServer):  # type: ignore[misc]
+    """KServe's model server around one model.
+
+    Its `start` is not used: it hands its signal handler to uvicorn, which replaces it, so that
+    gRPC is only stopped once REST has ended; and it cannot be told a host.
+    """
+
+    def __init__(self, settings: PredictorSettings, model: RampartModel) -> None:
+        super().__init__(
+            http_port=settings.http_port,
+            grpc_port=settings.grpc_port,
+            workers=1,
+            enable_latency_logging=False,
+            ssl_certfile=None,
+            ssl_keyfile=None,
+        )
+        self.settings = settings
+        self.model = model
+        self.dataplane = PredictorDataPlane(self.registered_models)
+        self.repository = FixedRepository(self.registered_models)
+        self.rest = PredictorRESTServer(settings, self.dataplane, self.repository)
+        self.rpc = PredictorGRPCServer(settings, self.dataplane, self.repository)
+        self.register_model(model)
+
+    def run(self) -> None:
+        """Answer until told to stop."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        listening = _listen(self.settings.host, self.settings.http_port)
+        grpc_port = await self.rpc.start()
+        stop = _stop_signal()
+        self.rest.create_application()
+        rest = asyncio.create_task(self.rest.server.serve(sockets=[listening]))
+        while not self.rest.server.started and not rest.done():
+            await asyncio.sleep(0.01)
+        self._announce(listening.getsockname()[1], grpc_port)
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({rest, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await self._leave(rest)
+
+    async def _leave(self, rest: asyncio.Task[None]) -> None:
+        """Answer what was taken while the listeners still tell probes that no more is."""
+        grace = self.settings.grace
+        self.model.ready = False
+        answered = True
+        try:
+            async with asyncio.timeout(grace):
+                await self.model.worker.drained()
+        except TimeoutError:
+            answered = False
+        self.rest.server.should_exit = True
+        self.rest.server.force_exit = not answered
+        await asyncio.gather(rest, self.rpc.stop(grace if answered else 0))
+        if not answered:
+            raise OverloadedError(
+                f"Requests were left unanswered after {grace:g} s of grace.",
+                "Give a longer one, or allow fewer texts in a request.",
+            )
+
+    def _announce(self, http_port: int, grpc_port: int) -> None:
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what a user can open
+        host = shown.get(self.settings.host, self.settings.host)
+        sys.stdout.write(
+            f"Serving {self.settings.model_name} at http://{host}:{http_port} (REST) "
+            f"and {host}:{grpc_port} (gRPC)\n"
+        )
+        sys.stdout.flush()
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    # A handler of its own keeps KServe from installing those that log every request.
+    kserve = logging.getLogger("kserve")
+    if not kserve.handlers:
+        kserve.addHandler(logging.NullHandler())
+    for name in ("kserve", "kserve.trace", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # KServe's V1 route answers with a class that FastAPI is about to drop; the SDK is pinned.
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"REST cannot listen on {host}:{port}: {error.strerror}.",
+            "Choose another port or stop what listens there.",
+        ) from None
+    return listening
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that the first signal sets; the second ends the process where it stands."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told(number: int) -> None:
+        if stop.is_set():
+            _log.warning("Told to stop again: leaving at once.")
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            # Not sys.exit, which would wait for whatever still runs.
+            os._exit(128 + number)
+        stop.set()
+
+    for number in _STOPPING:
+        loop.add_signal_handler(number, told, number)
+    return stop

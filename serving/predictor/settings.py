@@ -1,0 +1,70 @@
+"""What the predictor can be told: by arguments, by RAMPART_* variables, by KServe's own flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Where KServe's storage initializer puts the content of `storageUri`.
+KSERVE_MODEL_DIR = Path("/mnt/models")
+
+
+class PredictorSettings(BaseSettings):
+    """Settings of one predictor process; each is read from RAMPART_<NAME> unless it is given."""
+
+    model_config = SettingsConfigDict(env_prefix="RAMPART_", frozen=True, extra="forbid")
+
+    bundle: Path = Field(default=KSERVE_MODEL_DIR, description="Folder of the model bundle.")
+    model_name: str = Field(
+        default="rampart",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name in the URLs and in gRPC requests.",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every one there is."
+    )
+    http_port: int = Field(
+        default=8080, ge=0, le=65535, description="Port of REST; 0 takes a free one."
+    )
+    grpc_port: int = Field(
+        default=8081, ge=0, le=65535, description="Port of gRPC; 0 takes a free one."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="Threads that each model computes with; all cores if unset."
+    )
+    max_texts: int = Field(default=256, ge=1, description="Texts that one request may hold.")
+    max_text_bytes: int = Field(
+        default=1_000_000, ge=1, description="Bytes that one text may take in UTF-8."
+    )
+    max_request_bytes: int = Field(
+        default=16_000_000, ge=1, description="Bytes that one request's body may take."
+    )
+    queue: int = Field(
+        default=64, ge=1, description="Requests that may wait while another is being answered."
+    )
+    top_k: int = Field(
+        default=10, ge=0, description="Spans in an explanation when the request does not say."
+    )
+    max_top_k: int = Field(default=100, ge=0, description="The most spans a request may ask for.")
+    grace: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds given to requests already taken when the server is told to stop.",
+    )
+
+    @model_validator(mode="after")
+    def _default_is_allowed(self) -> PredictorSettings:
+        if self.top_k > self.max_top_k:
+            raise ValueError(f"top_k {self.top_k} is over max_top_k {self.max_top_k}")
+        return self
+
+
+class ContainerSettings(PredictorSettings):
+    """The same in an image, where only the pod's own network can reach it."""
+
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
+        description=PredictorSettings.model_fields["host"].description,
+    )

@@ -1,0 +1,115 @@
+"""What tests share: mails made by the dozen, and a real bundle small enough to train in seconds."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SPAM = (
+    "Win a free prize today", "Click here to claim your money", "Cheap loans approved at once",
+    "Lose weight in ten days", "You have been selected as a winner", "Limited offer, act now!",
+    "Make $5,000 a week from home", "Remove your address by replying to this mail",
+)  # fmt: skip
+HAM = (
+    "The meeting moved to Thursday", "I have attached the patch for review",
+    "Could you look at the build log?", "The kernel panics when the disk is full",
+    "Thanks for the notes on the talk", "Lunch at noon, if the rain stops",
+    "My tests pass on the old compiler", "See the manual, chapter four, for the flags",
+)  # fmt: skip
+
+
+def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
+    """Texts as a client sends them, every third one spam, with labels 0 and 1."""
+    draw = random.Random(seed)
+    texts, labels = [], []
+    for number in range(count):
+        spam = number % 3 == 0
+        lines = draw.choices(SPAM if spam else HAM, k=4) + draw.choices(HAM + SPAM, k=1)
+        body = " ".join(f"{line}. {draw.randint(1, 999)} words." for line in lines)
+        if number % 5 == 0:
+            body = f"<html><body><p>{body}</p><a href='http://example.com'>more</a></body></html>"
+        texts.append(f"{draw.choice(lines)}\n\n{body}")
+        labels.append(int(spam))
+    return texts, np.array(labels, dtype=np.int8)
+
+
+def tiny_base(folder: Path) -> Path:
+    """A BERT of one narrow layer with random weights and a vocabulary of letters and words."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import BertConfig, BertModel
+
+    words = sorted({word.strip(".,!?").lower() for line in SPAM + HAM for word in line.split()})
+    letters = [chr(code) for code in range(33, 127)]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    names = dict.fromkeys([*special, *letters, *(f"##{c}" for c in letters), *words])
+    vocabulary = {name: index for index, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(special)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a pretrained encoder, if a random one."""
+    return tiny_base(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def trained_models(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The served folders of an n-gram model and an encoder, both really trained and exported."""
+    from rampart.compression.onnx import export_encoder
+    from rampart.data.cleaning import clean
+    from rampart.models.encoder import WindowSettings
+    from rampart.training.encoder import EncoderTraining, Labelled, train_encoder
+    from rampart.training.ngram import fit_ngram
+
+    folder = tmp_path_factory.mktemp("models")
+    texts, labels = mails(240, seed=1)
+    cleaned = [clean(text).text for text in texts]
+    fit_ngram(cleaned, labels).save(folder / "ngram")
+    settings = EncoderTraining(
+        base=str(base_encoder),
+        window=WindowSettings(tokens=48, tail=12),
+        epochs=3,
+        batch_size=16,
+        learning_rate=5e-3,
+    )
+    split = 180
+    train_encoder(
+        Labelled(cleaned[:split], labels[:split]),
+        Labelled(cleaned[split:], labels[split:]),
+        folder / "trained",
+        settings,
+    )
+    export_encoder(folder / "trained", folder / "encoder")
+    return {"ngram": folder / "ngram", "encoder": folder / "encoder"}
+
+
+@pytest.fixture(scope="session")
+def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed bundle of both models; do not write into it."""
+    from rampart.bundle.build import assemble
+    from rampart.data.cleaning import clean
+
+    texts, labels = mails(120, seed=2)
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    assemble(folder, trained_models, [clean(text).text for text in texts], labels)
+    return folder

@@ -1,0 +1,94 @@
+"""While a batch runs: probes are answered, the queue is bounded, nothing is lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+# Takes seconds to score, so that there is time to look at the server meanwhile.
+BATCH = ["The kernel panics when the disk is full. " * 250] * 256
+
+
+@pytest.fixture(scope="module")
+def narrow(launch):
+    """A predictor in which one request may wait."""
+    with launch("--queue", "1") as running:
+        yield running
+
+
+def test_probes_are_answered_while_a_batch_runs(narrow, ask):
+    paths = ("/v2/health/live", "/v2/health/ready", "/v2/models/rampart/ready", "/metrics")
+    answered = dict.fromkeys(paths, 0)
+    with ThreadPoolExecutor() as pool:
+        batch = pool.submit(narrow.infer, ask(BATCH), timeout=60)
+        while not batch.done():
+            for path in paths:
+                status = narrow.probe(path)
+                assert status == 200
+                answered[path] += not batch.done()
+        assert batch.result().status_code == 200
+    assert all(answered.values()), answered
+
+
+def test_a_full_queue_refuses_at_once_and_the_rest_is_answered(narrow, ask, engine):
+    expected = engine.score(BATCH[:1])[0].logit
+    with ThreadPoolExecutor(6) as pool:
+        document = ask(BATCH, outputs=[{"name": "logit"}])
+        replies = list(pool.map(lambda _: narrow.infer(document, timeout=60), range(6)))
+    statuses = sorted(reply.status_code for reply in replies)
+    assert set(statuses) == {200, 503}, statuses
+    # One runs and one waits.
+    assert statuses.count(200) >= 2
+    for reply in replies:
+        if reply.status_code == 200:
+            logits = reply.json()["outputs"][0]["data"]
+            assert logits == pytest.approx([expected] * len(BATCH), abs=1e-5)
+        else:
+            assert reply.headers["retry-after"] == "1"
+            assert "waiting" in reply.json()["error"]
+
+
+def test_a_full_queue_is_unavailable_over_grpc(narrow, ask, kserve):
+    import asyncio
+
+    import grpc
+    import numpy as np
+
+    async def ask_often():
+        tensor = kserve.InferInput("text", [len(BATCH)], "BYTES")
+        tensor.set_data_from_numpy(np.array([text.encode() for text in BATCH], dtype=object))
+        stub = grpc.aio.insecure_channel(narrow.grpc)
+        async with stub as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            message = kserve.InferRequest("rampart", [tensor]).to_grpc().SerializeToString()
+            calls = [infer(message) for _ in range(5)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    outcomes = asyncio.run(ask_often())
+    codes = [one.code() for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
+    assert 1 <= len(codes) <= 3
+    assert set(codes) == {grpc.StatusCode.UNAVAILABLE}
+
+
+def test_metrics_count_what_happened(server, ask):
+    def metrics():
+        lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def grown(name):
+        return after.get(name, 0) - before.get(name, 0)
+
+    before = metrics()
+    label = server.infer(ask(["Win a free prize"] * 3)).json()["outputs"][0]["data"][0]
+    server.infer({})
+    server.infer(ask(["a"] * 300))
+    after = metrics()
+    texts = [name for name in after if name.startswith("rampart_texts_total") and grown(name)]
+    assert [grown(name) for name in texts] == [3]
+    assert f'label="{label}"' in texts[0]
+    assert grown('rampart_rejected_requests_total{reason="bad_request"}') == 1
+    assert grown('rampart_rejected_requests_total{reason="too_large"}') == 1
+    assert grown("rampart_inference_seconds_count") == 1
+    assert grown('request_predict_seconds_count{model_name="rampart"}') == 1
+    assert after["rampart_queue_depth"] == 0
