@@ -57,13 +57,22 @@ def assemble(
         texts: clean validation texts, n of them.
         labels: 0 and 1, [n].
         false_positive_rate: on validation, at which the decision thresholds are put.
+        origin: where it comes from.
 
     Raises:
-        TrainingError: no model is given, or the split cannot calibrate.
+        TrainingError: no model is given, one is of no known kind or not there, or the split cannot
+            calibrate.
+        BundleError: a model's files cannot be read.
     """
     origin = origin or Origin()
     if not models:
         raise TrainingError("There is no model to put in a bundle.", "Train at least one.")
+    for name, source in models.items():
+        if name not in KINDS or not source.is_dir():
+            raise TrainingError(
+                f"There is no model of the kind {name} in {source}.",
+                f"Name a trained model's folder by its kind: {' or '.join(KINDS)}.",
+            )
     with staged(target) as folder:
         logits: dict[str, Floats] = {}
         entries = []

@@ -15,10 +15,22 @@ from rampart.models.calibration import Calibration
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST_FILE = "bundle.json"
+CARD_FILE = "card.md"
+REFERENCE_FILE = "reference.parquet"
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _inside(name: str) -> str:
+    """The same path if it can only name something in the bundle, and in one way."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise ValueError(f"{name!r} points outside the bundle")
+    if not path.parts or path.as_posix() != name or not name.isprintable():
+        raise ValueError(f"{name!r} is not a plain relative path")
+    return name
 
 
 class FileEntry(_Document):
@@ -46,6 +58,11 @@ class ModelEntry(_Document):
     cost: float = Field(ge=0)
     calibration: Calibration = Calibration()
     threshold: float = Field(default=0.5, ge=0, le=1)
+
+    @field_validator("folder")
+    @classmethod
+    def _folder_is_inside(cls, folder: str) -> str:
+        return _inside(folder)
 
 
 class Manifest(_Document):
@@ -81,12 +98,8 @@ class Manifest(_Document):
 
     @field_validator("files")
     @classmethod
-    def _inside(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
-        for name in files:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name:
-                raise ValueError(f"{name} points outside the bundle")
-        return files
+    def _files_are_inside(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        return {_inside(name): entry for name, entry in files.items()}
 
     @model_validator(mode="after")
     def _models_are_there(self) -> Manifest:

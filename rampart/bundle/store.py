@@ -1,60 +1,27 @@
-"""Writing and opening bundles: nothing half-written is seen, nothing altered is loaded."""
+"""Sealing and opening bundles: what is loaded is, byte for byte, what was written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from rampart.bundle.manifest import MANIFEST_FILE, FileEntry, Manifest
+from rampart.bundle.staging import staged
 from rampart.errors import BundleError
+
+__all__ = ["copy", "read_manifest", "seal", "staged", "verify"]
 
 _AGAIN = "Write the bundle again with the pipeline, or fetch it again from where it came."
 
 
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder beside `target` to write in, which takes its place when the block ends well.
-
-    An earlier `target` stays as it was until then; when the block fails, it stays for good.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    folder.chmod(0o755)
-    try:
-        yield folder
-        _into_place(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _into_place(folder: Path, target: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    if not target.exists():
-        folder.rename(target)
-        return
-    # A folder cannot be renamed over another: for an instant there is none, never half of one.
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
-    target.rename(old / "bundle")
-    folder.rename(target)
-    shutil.rmtree(old)
-
-
 def seal(folder: Path, manifest: Manifest) -> Manifest:
     """Hash what is in `folder` and write its bundle.json; returns the manifest with its id."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_FILE]
-    files = {path.relative_to(folder).as_posix(): _entry(path) for path in paths}
+    files = {name: _entry(folder / name) for name in _files(folder) if name != MANIFEST_FILE}
     sealed = manifest.sealed(files)
     (folder / MANIFEST_FILE).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return sealed
@@ -64,19 +31,20 @@ def verify(folder: Path) -> Manifest:
     """Read bundle.json and check every file against it.
 
     Raises:
-        BundleError: names the file that is missing, altered or outside, or what bundle.json says
-            that it should not.
+        BundleError: names the file that is missing, altered, outside or not in bundle.json, or
+            what bundle.json says that it should not.
     """
     manifest = read_manifest(folder)
     root = folder.resolve()
+    for name in _files(folder):
+        # A model's library may read files that it finds beside those it was given.
+        if name not in manifest.files and name != MANIFEST_FILE:
+            raise BundleError(f"{name} in {folder} is not a file of this bundle.", _AGAIN)
     for name, entry in manifest.files.items():
-        path = (folder / name).resolve()
-        if not path.is_relative_to(root):
-            raise BundleError(f"{name} in {folder} is a link that leads outside.", _AGAIN)
-        if not path.is_file():
-            raise BundleError(f"{name} is missing from the bundle {folder}.", _AGAIN)
-        if _entry(path) != entry:
-            raise BundleError(f"{name} in {folder} is not the file that was written.", _AGAIN)
+        try:
+            _check(folder / name, name, entry, root)
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            raise BundleError(f"{name} in {folder} cannot be read: {error}.", _AGAIN) from error
     if manifest.computed_id() != manifest.id:
         raise BundleError(
             f"{MANIFEST_FILE} in {folder} was altered: its contents do not give its id"
@@ -86,6 +54,39 @@ def verify(folder: Path) -> Manifest:
     for model in manifest.models:
         if not any(name.startswith(f"{model.folder}/") for name in manifest.files):
             raise BundleError(f"The model {model.name} in {folder} has no files.", _AGAIN)
+    return manifest
+
+
+def _check(path: Path, name: str, entry: FileEntry, root: Path) -> None:
+    real = path.resolve()
+    if not real.is_relative_to(root):
+        raise BundleError(f"{name} in {root} is a link that leads outside.", _AGAIN)
+    if not real.is_file():
+        raise BundleError(f"{name} is missing from the bundle {root}.", _AGAIN)
+    if _entry(real) != entry:
+        raise BundleError(f"{name} in {root} is not the file that was written.", _AGAIN)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Paths below `folder` of whatever is no folder; a link to a folder counts as a file."""
+    for parent, folders, names in os.walk(folder):
+        here = Path(parent)
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            yield (here / name).relative_to(folder).as_posix()
+
+
+def copy(source: Path, target: Path) -> Manifest:
+    """Copy a bundle, checked; `target` is replaced whole or left as it was.
+
+    Raises:
+        BundleError: the source is no whole bundle.
+    """
+    manifest = verify(source)
+    with staged(target) as folder:
+        for name in (MANIFEST_FILE, *manifest.files):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, folder / name)
     return manifest
 
 

@@ -69,34 +69,52 @@ def _identity(source: str) -> AlignedText:
 
 
 class _Pieces:
-    """Collects what stays of a source, in order."""
+    """Collects what stays of a source, in order; arrays are made once, at the end."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.text: list[str] = []
-        self.starts: list[Offsets] = []
-        self.ends: list[Offsets] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.kept: list[bool] = []
 
     def keep(self, start: int, end: int) -> None:
         if start < end:
-            self.text.append(self.source[start:end])
-            offsets = np.arange(start, end, dtype=np.int64)
-            self.starts.append(offsets)
-            self.ends.append(offsets + 1)
+            self._add(start, end, self.source[start:end], kept=True)
 
     def replace(self, start: int, end: int, by: str) -> None:
         if by:
-            self.text.append(by)
-            self.starts.append(np.full(len(by), start, dtype=np.int64))
-            self.ends.append(np.full(len(by), end, dtype=np.int64))
+            self._add(start, end, by, kept=False)
+
+    def _add(self, start: int, end: int, text: str, *, kept: bool) -> None:
+        self.text.append(text)
+        self.starts.append(start)
+        self.ends.append(end)
+        self.kept.append(kept)
 
     def joined(self) -> AlignedText:
-        empty = np.zeros(0, dtype=np.int64)
-        return AlignedText(
-            "".join(self.text),
-            np.concatenate([empty, *self.starts]),
-            np.concatenate([empty, *self.ends]),
-        )
+        lengths = np.array([len(text) for text in self.text], dtype=np.int64)
+        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        within = np.arange(len(first), dtype=np.int64) - first
+        kept = np.repeat(np.array(self.kept, dtype=bool), lengths)
+        start = np.repeat(np.array(self.starts, dtype=np.int64), lengths)
+        end = np.repeat(np.array(self.ends, dtype=np.int64), lengths)
+        starts = np.where(kept, start + within, start)
+        return AlignedText("".join(self.text), starts, np.where(kept, starts + 1, end))
+
+
+def _entity(pieces: _Pieces, start: int) -> int:
+    """Add what an ampersand stands for; gives where the source goes on."""
+    match = _ENTITY.match(pieces.source, start)
+    if match is None:
+        pieces.keep(start, start + 1)
+        return start + 1
+    read = html.unescape(match.group())
+    if read == match.group():
+        pieces.keep(start, match.end())
+    else:
+        pieces.replace(start, match.end(), read)
+    return match.end()
 
 
 def _visible(source: str) -> AlignedText:
@@ -110,9 +128,7 @@ def _visible(source: str) -> AlignedText:
         start = mark.start()
         pieces.keep(position, start)
         if source[start] == "&":
-            entity = _ENTITY.match(source, start)
-            position = entity.end() if entity else start + 1
-            pieces.replace(start, position, html.unescape(source[start:position]))
+            position = _entity(pieces, start)
         elif source.startswith("<!--", start) and start < last_comment_end:
             position = source.find("-->", start) + 3
         elif start < last_tag_end:
@@ -140,11 +156,14 @@ _LISTS = (
     "|exmh(?:-(?:users|workers))?|rpm-(?:list|zzzlist)|sadev|satalk|spambayes(?:-dev)?"
     "|secprog|freshrpms|(?:fork|social|webdev|iiu)(?=(?:-admin|-request)?@)"
 )
-# What one recipient's filter wrote into the spam that he gave to the corpus.
-_FILTER_MARK = r"-*(?:DeathToSpam)+-*"
-# What nobody sees: controls, the mark of a lost character, zero-width characters.
+# What one recipient's filter wrote into the spam that he gave to the corpus. Its rules are looked
+# for from their first dash only, or a text of dashes takes a time quadratic in its length.
+_FILTER_MARK = r"(?:(?<!-)-+)?(?:DeathToSpam)+-*"
+# What nobody sees: controls that part no words, a line end's carriage return, the mark of a lost
+# character and halves of one (no UTF-8 holds them), zero-width characters, changes of direction.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f\ufffd\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+"
+    "[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffd\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff]+|\r(?=\n)"
 )
 # Reply and forward marks and list tags that open the subject.
 _OPENING = re.compile(

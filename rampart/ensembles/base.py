@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rampart.models.base import Floats
 
@@ -21,15 +21,22 @@ class Stage(BaseModel):
         name: what a verdict that was settled here says.
         weights: model name to weight; the models that have to have answered.
         intercept: added to the weighted sum.
-        unsure: probabilities between these two go on to the next stage; None settles all.
+        unsure: probabilities from the one to the other go on to the next stage; None settles all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1)
     weights: dict[str, float] = Field(min_length=1)
     intercept: float = 0.0
     unsure: tuple[float, float] | None = None
+
+    @field_validator("unsure")
+    @classmethod
+    def _unsure_is_a_band(cls, unsure: tuple[float, float] | None) -> tuple[float, float] | None:
+        if unsure is not None and not 0.0 <= unsure[0] <= unsure[1] <= 1.0:
+            raise ValueError(f"{unsure} is no band of probabilities, from the lower to the higher")
+        return unsure
 
     def combine(self, logits: Mapping[str, Floats]) -> Floats:
         """The stage's logits from those of its models."""

@@ -18,7 +18,7 @@ from rampart.models.base import Floats, sigmoid
 class Calibration(BaseModel):
     """`scale * logit + shift`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     scale: float = 1.0
     shift: float = 0.0
@@ -32,7 +32,8 @@ def fit_platt(logit: Floats, labels: NDArray[np.int8]) -> Calibration:
     """Fit on held-out logits and labels 0 and 1, both [n].
 
     Raises:
-        TrainingError: a class is missing, or higher logits go with the lower class.
+        TrainingError: a class is missing, a logit is not finite, or higher logits do not go with
+            the higher class.
     """
     positives = int(labels.sum())
     negatives = len(labels) - positives
@@ -41,12 +42,17 @@ def fit_platt(logit: Floats, labels: NDArray[np.int8]) -> Calibration:
             f"Calibration needs both classes and got {negatives} of 0 and {positives} of 1.",
             "Give a validation split that holds both.",
         )
+    if not np.isfinite(logit).all():
+        raise TrainingError(
+            f"{int((~np.isfinite(logit)).sum())} of the {len(logit)} logits are not finite.",
+            "Train the model again, with a lower learning rate if it is the encoder.",
+        )
     target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     spread = float(logit.std()) or 1.0
     scale, shift = _newton(logit / spread, target)
     if scale <= 0:
         raise TrainingError(
-            f"The model ranks the validation split upside down (scale {scale:.3g}).",
+            f"The model does not rank threats above harmless texts (scale {scale:.3g}).",
             "Look at the labels: 1 has to be the threat.",
         )
     return Calibration(scale=scale / spread, shift=shift)

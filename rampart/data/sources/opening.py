@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +44,12 @@ class File:
     place: tuple[str, ...]
     id: str
 
+    @property
+    def address(self) -> str:
+        """The path as an error should show it: with its protocol, if it is not on this machine."""
+        local = isinstance(self.filesystem.protocol, tuple) and "file" in self.filesystem.protocol
+        return self.path if local else str(self.filesystem.unstrip_protocol(self.path))
+
 
 @contextmanager
 def reading(uri: str) -> Iterator[None]:
@@ -64,7 +68,8 @@ def reading(uri: str) -> Iterator[None]:
             f"Reading {uri!r} needs a package that is not installed: {error}.",
             "Install it, for instance by `pip install 'fsspec[http]'` for web addresses.",
         ) from error
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+    # Each file system raises what its client raises, each decompressor errors of its own.
+    except Exception as error:
         why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
         kind = type(error).__name__
         raise SourceError(
@@ -82,6 +87,8 @@ def list_files(uri: str) -> list[File]:
     """
     import fsspec
 
+    if not uri.strip():
+        raise SourceError("The address of the source is empty.", "Give a file or a folder.")
     with reading(uri):
         filesystem, path = fsspec.core.url_to_fs(uri)
         kind = _format(path)
@@ -99,7 +106,13 @@ def open_file(file: File) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     from fsspec.utils import infer_compression
 
     with file.filesystem.open(file.path, "rb") as stored:
-        compression = infer_compression(str(_posix(file.path)))
+        ending = _posix(file.path).suffix.lower()
+        compression = infer_compression(f"x{ending}")
+        if compression is None and ending in _COMPRESSIONS:
+            raise MissingExtraError(
+                f"Reading {file.address!r} needs a package for {ending} files.",
+                "Install it (`pip install zstandard` for .zst), or store the file as .gz.",
+            )
         if compression is None:
             yield stored, stored
         else:
@@ -134,8 +147,11 @@ def _stem(path: str) -> str:
     return name
 
 
-def _file(filesystem: Any, path: str, kind: str, identity: str) -> File:
-    parents = tuple(reversed(_posix(path).parent.parts))
+def _file(filesystem: Any, path: str, kind: str, identity: str, root: str | None = None) -> File:
+    # Only the source's own folders tell a label: whoever named those above it had no mail in mind.
+    folder = _posix(path).parent
+    above = _posix(root).parent if root else folder.parent
+    parents = tuple(reversed(folder.relative_to(above).parts))
     if kind == "eml":
         return File(filesystem, path, kind, parents[0] if parents else "", parents, identity)
     return File(filesystem, path, kind, _stem(path), (_stem(path), *parents), identity)
@@ -144,7 +160,7 @@ def _file(filesystem: Any, path: str, kind: str, identity: str) -> File:
 def _mails(uri: str, filesystem: Any, root: str) -> list[File]:
     above = _posix(root).parent
     files = [
-        _file(filesystem, path, kind, str(_posix(path).relative_to(above)))
+        _file(filesystem, path, kind, str(_posix(path).relative_to(above)), root)
         for path in sorted(filesystem.find(root))
         if (kind := _format(path)) in {"eml", "mbox"}
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -60,9 +61,9 @@ def iter_rows(file: File, needed: Sequence[str] = (), wanted: Sequence[str] = ()
         SourceError: the file cannot be read.
         DataError: the file as a whole is not of its format, or lacks a needed column.
     """
-    with reading(file.path), open_file(file) as (stored, plain):
+    with reading(file.address), open_file(file) as (stored, plain):
         if file.kind == "jsonl":
-            yield from _jsonl(stored, plain)
+            yield from _jsonl(file, stored, plain)
         elif file.kind in {"csv", "tsv"}:
             yield from _csv(file, stored, plain, needed)
         elif file.kind == "parquet":
@@ -94,11 +95,23 @@ def _lines(plain: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _jsonl(stored: IO[bytes], plain: IO[bytes]) -> Iterator[Row]:
-    for number, line in enumerate(_lines(plain), start=1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901
-        if line.isspace():
+def _text_lines(file: File, plain: IO[bytes]) -> Iterator[bytes]:
+    """Lines of a file of text without its byte order mark.
+
+    Raises:
+        DataError: the file is not in UTF-8, or any charset whose line ends are the same.
+    """
+    lines = _lines(plain)
+    first = next(lines, b"")
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"The file {file.address!r} is in UTF-16.", "Save it in UTF-8.")
+    yield first.removeprefix(codecs.BOM_UTF8)
+    yield from lines
+
+
+def _jsonl(file: File, stored: IO[bytes], plain: IO[bytes]) -> Iterator[Row]:
+    for number, line in enumerate(_text_lines(file, plain), start=1):
+        if not line.strip():
             continue
         values, problem = None, None
         try:
@@ -116,8 +129,8 @@ def _jsonl(stored: IO[bytes], plain: IO[bytes]) -> Iterator[Row]:
 class _CsvLines:
     """Lines for the csv module, which goes on after an error only if its iterator does."""
 
-    def __init__(self, plain: IO[bytes]) -> None:
-        self._lines = _lines(plain)
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
 
     def __iter__(self) -> _CsvLines:
         return self
@@ -135,14 +148,14 @@ class _CsvLines:
 def _check_columns(file: File, needed: Sequence[str], present: Sequence[str]) -> None:
     for column in needed:
         if column not in present:
-            raise missing_column(file.path, column, present)
+            raise missing_column(file.address, column, present)
 
 
 def _csv(file: File, stored: IO[bytes], plain: IO[bytes], needed: Sequence[str]) -> Iterator[Row]:
     # Mails are longer than the csv module's default of 128 KiB; the limit is the process's.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
     delimiter = "," if file.kind == "csv" else "\t"
-    reader = csv.reader(_CsvLines(plain), delimiter=delimiter, strict=True)
+    reader = csv.reader(_CsvLines(_text_lines(file, plain)), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     number = 0
     while True:
@@ -156,7 +169,12 @@ def _csv(file: File, stored: IO[bytes], plain: IO[bytes], needed: Sequence[str])
         if not fields and not problem:
             continue
         if header is None:
-            header = [name.removeprefix("\ufeff").strip() for name in fields]
+            if problem:
+                raise DataError(
+                    f"The header of the table {file.address!r} cannot be read: {problem}.",
+                    "Its first line is to name the columns; lines end in LF or CR LF.",
+                )
+            header = [name.strip() for name in fields]
             _check_columns(file, needed, header)
             continue
         number += 1
@@ -178,15 +196,27 @@ def _parquet(
     try:
         table = pq.ParquetFile(plain)
     except pa.ArrowInvalid as error:
-        raise DataError(f"The file {file.path!r} is not Parquet: {error}.") from error
+        raise DataError(f"The file {file.address!r} is not Parquet: {error}") from error
     present = table.schema_arrow.names
     _check_columns(file, needed, present)
     columns = [name for name in present if name in {*needed, *wanted}]
     whole, number = size(file), 0
     for batch in table.iter_batches(batch_size=256, columns=columns):
-        for values in batch.to_pylist():
+        for values in _records(batch):
             number += 1
-            yield Row(number, whole * number // table.metadata.num_rows, values)
+            problem = None if values is not None else f"row {number}: a string is not in UTF-8"
+            yield Row(number, whole * number // table.metadata.num_rows, values, None, problem)
+
+
+def _records(batch: Any) -> list[dict[str, Any] | None]:
+    """Rows of a record batch; None for one that holds a string that is none."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        rows = [batch.slice(index, 1) for index in range(batch.num_rows)]
+    if len(rows) == 1:
+        return [None]
+    return [record for row in rows for record in _records(row)]
 
 
 # A mail in an mbox starts with a line such as "From ann@example.com Thu Aug 22 12:36:23 2002".
@@ -200,7 +230,7 @@ def _mbox(file: File, stored: IO[bytes], plain: IO[bytes]) -> Iterator[Row]:
     first = next(lines, b"")
     if not first.startswith(b"From "):
         raise DataError(
-            f"The file {file.path!r} is not an mbox: it does not start with 'From '.",
+            f"The file {file.address!r} is not an mbox: it does not start with 'From '.",
             "Export the folder as mbox, or give its mails as .eml files.",
         )
     with_time = _FROM_WITH_TIME.match(first) is not None

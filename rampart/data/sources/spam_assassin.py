@@ -25,7 +25,7 @@ PACKAGE = Package(
 SHA256 = PACKAGE.sha256
 MAILS = 6046
 
-# Beside each mail's bytes lies a JSON file with the same text, already decoded and the worse for it.
+# Beside each mail's bytes lies a JSON file of the same text, decoded already and the worse for it.
 _MEMBER = re.compile(r"package/data/((?:easy-ham|hard-ham|spam)-\d)/([^/]+)\.txt")
 
 

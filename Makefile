@@ -1,0 +1,74 @@
+# `make help` lists what there is: a target and, after two number signs, what it does.
+
+# Settings, e.g. `make setup PYTHON=python3.12`, `make test ARGS="-k bundle"`, `make lock UPGRADE=1`.
+PYTHON ?=
+ARGS ?=
+UPGRADE ?=
+
+RUN := .venv/bin
+EXTRAS := inference serve data evaluate train registry pipelines
+COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
+	benchmark-quality benchmark-explanations clean distclean
+
+help: ## List the targets
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv from the locks (PYTHON=... chooses Python 3.11 or 3.12)
+	@PYTHON="$(PYTHON)" sh requirements/setup.sh
+
+demo: setup ## Fetch the corpus, train through the pipeline, serve, score held-out mails, explain each
+	$(RUN)/rampart demo $(ARGS)
+
+serve: setup ## Serve the demo's bundle on ports 8080 (REST) and 8081 (gRPC)
+	$(RUN)/rampart serve build/demo/bundle --http-port 8080 --grpc-port 8081 $(ARGS)
+
+compile: setup ## Write the training pipeline's YAML for a cluster
+	$(RUN)/rampart pipeline compile training $(ARGS)
+
+test: lint types coverage ## Lint, check types, run every test that needs no cluster (ARGS go to pytest)
+
+lint: setup ## Check formatting, lint, and the direction of imports
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/lint-imports --no-logo
+
+format: setup ## Format the code and mend what the linter can
+	$(RUN)/ruff check --fix-only .
+	$(RUN)/ruff format .
+
+types: setup ## Check types, strictly
+	$(RUN)/mypy
+
+coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
+	$(RUN)/coverage erase
+	$(RUN)/coverage run -m pytest -m "not cluster and not extras" $(ARGS)
+	$(RUN)/coverage combine --quiet
+	$(RUN)/coverage report
+
+test-extras: setup ## Install each extra alone from its own lock, and use its part there
+	$(RUN)/python -m pytest -m extras tests/project $(ARGS)
+
+lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews them)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev --output-file requirements/all.txt
+	set -e; for extra in $(EXTRAS); do \
+		$(COMPILE) --constraints requirements/all.txt --extra $$extra --output-file requirements/$$extra.txt; \
+	done
+	$(subst pyproject.toml,,$(COMPILE)) --constraints requirements/all.txt --group uv --output-file requirements/uv.txt
+
+benchmark-quality: setup ## Print quality on the campaign and the time split, with intervals
+	$(RUN)/python -m benchmarks.quality $(ARGS)
+
+benchmark-explanations: setup ## Print what the explanations cost and how exact their sums are
+	$(RUN)/python -m benchmarks.explanations $(ARGS)
+
+clean: ## Remove what builds, tests and demos left; keep the environment
+	rm -rf build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.uv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the environment too
+	rm -rf .venv .uv

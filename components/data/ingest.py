@@ -1,0 +1,42 @@
+"""Read labelled messages from a source."""
+
+from kfp import dsl
+
+from components.definition import component
+
+
+@component
+def ingest(
+    uri: str,
+    fingerprint: str,
+    text_column: str,
+    label_column: str,
+    raw: dsl.Output[dsl.Dataset],
+    rejects: dsl.Output[dsl.Dataset],
+) -> None:
+    """Read a source into a table.
+
+    Args:
+        uri: "spam-assassin", or the address of a file or folder of messages.
+        fingerprint: of the source's content, so that changed content is read again.
+        text_column: the column with the texts, for tables.
+        label_column: the column with the labels, for tables.
+        raw: rows as they came.
+        rejects: rows that cannot be used, and why.
+    """
+    from components.progress import tell
+    from rampart.data import sources
+    from rampart.data.tables import write_table
+    from rampart.settings import settings
+
+    read = sources.read(
+        uri,
+        text_column=text_column,
+        label_column=label_column,
+        cache=settings().cache_dir,
+        on_progress=tell,
+    )
+    write_table(read.rows, raw.path)
+    write_table(read.rejects, rejects.path)
+    raw.metadata.update(rows=len(read.rows), uri=uri, fingerprint=fingerprint)
+    rejects.metadata.update(rows=len(read.rejects))

@@ -1,0 +1,40 @@
+"""Split messages by campaign and by time."""
+
+from kfp import dsl
+
+from components.definition import component
+
+
+@component
+def split(
+    messages: dsl.Input[dsl.Dataset],
+    seed: int,
+    table: dsl.Output[dsl.Dataset],
+    counts: dsl.Output[dsl.Metrics],
+) -> None:
+    """Put each message into a part of the campaign split and of the time split.
+
+    Args:
+        messages: what models read.
+        seed: of the draw of campaigns.
+        table: the messages with the columns split and time_split.
+        counts: rows in each part.
+    """
+    import json
+    from pathlib import Path
+
+    from rampart.data import splits
+    from rampart.data.schema import SPLIT, validate
+    from rampart.data.tables import read_table, write_table
+
+    result = validate(splits.split(read_table(messages.path), seed=seed), SPLIT)
+    write_table(result, table.path)
+    parts = {
+        f"{column} {part}": int(count)
+        for column in ("split", "time_split")
+        for part, count in result[column].value_counts().items()
+    }
+    for name, count in parts.items():
+        counts.log_metric(name, count)
+    # A step whose metrics have no file is never found in the cache of a local run.
+    Path(counts.path).write_text(json.dumps(parts), encoding="utf-8")

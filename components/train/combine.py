@@ -1,0 +1,66 @@
+"""Calibrate the models, weigh their votes, and seal them in a bundle."""
+
+from kfp import dsl
+
+from components.definition import component
+
+
+@component
+def combine(
+    table: dsl.Input[dsl.Dataset],
+    column: str,
+    ngram: dsl.Input[dsl.Model],
+    encoder: dsl.Input[dsl.Model],
+    false_positive_rate: float,
+    fingerprint: str,
+    encoder_sample: int,
+    encoder_layers: int,
+    encoder_epochs: int,
+    seed: int,
+    candidate: dsl.Output[dsl.Model],
+) -> None:
+    """Calibrate and combine on the validation part, and write the bundle.
+
+    Args:
+        table: split messages.
+        column: the split that the models were trained on.
+        ngram: folder of the n-gram model.
+        encoder: folder of the served encoder; where it is empty, so is the candidate's.
+        false_positive_rate: on the validation part, at which decision thresholds are put.
+        fingerprint: of the data.
+        encoder_sample: as the encoder was trained; this and the following for the bundle's reader.
+        encoder_layers: likewise.
+        encoder_epochs: likewise.
+        seed: likewise.
+        candidate: the bundle.
+    """
+    from pathlib import Path
+
+    from rampart.bundle.build import Origin, assemble
+    from rampart.bundle.revision import source_revision
+    from rampart.data.labelled import Labelled
+    from rampart.data.tables import read_table
+
+    folder = Path(candidate.path)
+    if not any(Path(encoder.path).iterdir()):
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    validation = Labelled.part(read_table(table.path), column, "validation")
+    manifest = assemble(
+        folder,
+        {"ngram": Path(ngram.path), "encoder": Path(encoder.path)},
+        validation.texts,
+        validation.labels,
+        false_positive_rate=false_positive_rate,
+        origin=Origin(
+            source_revision=source_revision(),
+            data_fingerprint=fingerprint,
+            parameters={
+                "encoder trained on": f"{encoder_sample} messages" if encoder_sample else "all",
+                "encoder layers trained": str(encoder_layers),
+                "encoder epochs at most": str(encoder_epochs),
+                "seed": str(seed),
+            },
+        ),
+    )
+    candidate.metadata.update(id=manifest.id, threshold=manifest.threshold)

@@ -1,0 +1,102 @@
+"""The pipelines by name, and what they compile to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rampart.errors import PipelineError
+
+NAMES = ("training",)
+_TYPES: dict[str, type] = {"Integer": int, "Float": float}
+
+
+def pipeline(name: str) -> Callable[..., Any]:
+    """A pipeline by its name.
+
+    Raises:
+        PipelineError: there is none of that name.
+    """
+    if name not in NAMES:
+        raise PipelineError(f"There is no pipeline {name!r}.", f"Choose from {', '.join(NAMES)}.")
+    from pipelines.training import training
+
+    found: dict[str, Callable[..., Any]] = {"training": training}
+    return found[name]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One of a pipeline's parameters, as KFP's UI shows it."""
+
+    name: str
+    type: str
+    default: Any
+    description: str
+
+
+def parameters(name: str) -> list[Parameter]:
+    """A pipeline's parameters with their defaults, in order.
+
+    Raises:
+        PipelineError: there is no pipeline of that name.
+    """
+    inputs = getattr(pipeline(name), "component_spec").inputs  # noqa: B009 - KFP has no types
+    return [
+        Parameter(key, spec.type, spec.default, spec.description or "")
+        for key, spec in inputs.items()
+    ]
+
+
+def arguments(name: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """A pipeline's arguments from text, each as its type; those not given keep their default.
+
+    Raises:
+        PipelineError: there is no such pipeline or parameter, or a value is not of its type.
+    """
+    known = {parameter.name: parameter for parameter in parameters(name)}
+    result = {}
+    for key, value in given.items():
+        if key not in known:
+            raise PipelineError(
+                f"The pipeline {name} has no parameter {key!r}.", f"It has {', '.join(known)}."
+            )
+        kind = _TYPES.get(known[key].type, str)
+        try:
+            result[key] = kind(value)
+        except ValueError:
+            raise PipelineError(
+                f"{key} is {value!r}, which is no {kind.__name__}.", "Correct the value."
+            ) from None
+    return result
+
+
+def compile_pipeline(name: str, path: Path) -> Path:
+    """Write a pipeline as the YAML that Kubeflow Pipelines takes.
+
+    Raises:
+        PipelineError: there is none of that name, or the file cannot be written.
+    """
+    from kfp import compiler
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(pipeline(name), str(path))
+    return path
+
+
+def step_count(name: str) -> int:
+    """How many steps a pipeline has, those of the pipelines inside it included.
+
+    Raises:
+        PipelineError: there is none of that name.
+    """
+    spec = getattr(pipeline(name), "pipeline_spec")  # noqa: B009 - KFP has no types
+    components = dict(spec.components.items())
+
+    def steps(dag: Any) -> int:
+        inner = (components[task.component_ref.name] for task in dag.tasks.values())
+        return sum(steps(part.dag) if part.HasField("dag") else 1 for part in inner)
+
+    return steps(spec.root.dag)

@@ -1,0 +1,52 @@
+"""Hand a pipeline to Kubeflow Pipelines in a cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.catalogue import compile_pipeline
+from rampart.errors import PipelineError
+
+
+def submit(
+    name: str,
+    arguments: Mapping[str, Any],
+    *,
+    endpoint: str,
+    namespace: str | None = None,
+    experiment: str = "rampart",
+    token: str | None = None,
+) -> str:
+    """Compile a pipeline and start a run of it; returns the run's id.
+
+    Raises:
+        PipelineError: Kubeflow Pipelines does not answer, or refuses.
+    """
+    from kfp import Client
+    from kfp_server_api.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
+
+    with tempfile.TemporaryDirectory() as scratch:
+        package = compile_pipeline(name, Path(scratch) / f"{name}.yaml")
+        try:
+            client = Client(host=endpoint, namespace=namespace or "kubeflow", existing_token=token)
+            run = client.create_run_from_pipeline_package(
+                str(package),
+                arguments=dict(arguments),
+                experiment_name=experiment,
+                namespace=namespace,
+            )
+        except ApiException as error:
+            raise PipelineError(
+                f"Kubeflow Pipelines at {endpoint} refused the run: {error.status} {error.reason}.",
+                "Look at the token (RAMPART_KFP_TOKEN) and the namespace.",
+            ) from error
+        except (HTTPError, OSError, ValueError) as error:
+            raise PipelineError(
+                f"Kubeflow Pipelines at {endpoint} does not answer: {error}.",
+                "Check the address; `kubectl port-forward svc/ml-pipeline-ui 8080:80` opens one.",
+            ) from error
+    return str(run.run_id)

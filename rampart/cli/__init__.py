@@ -1,0 +1,86 @@
+"""The command line: each command is one library call, with its progress and its errors shown.
+
+Exit codes: 0 done, 1 an unforeseen error, 2 wrong usage, from 3 on as `rampart.errors.OUTCOMES`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rampart import __version__
+from rampart.cli import bundle, data, demo, evaluation, pipeline, scoring, serving
+from rampart.cli.console import fail
+from rampart.errors import MissingExtraError, RampartError
+
+_EXTRAS = {
+    "fsspec": "data",
+    "kfp": "pipelines",
+    "kserve": "serve",
+    "matplotlib": "evaluate",
+    "mlflow": "registry",
+    "onnxruntime": "inference",
+    "pandas": "data",
+    "pandera": "data",
+    "sklearn": "train",
+    "tokenizers": "inference",
+    "torch": "train",
+    "transformers": "train",
+}
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rampart",
+    help="Detect threats in text: train, measure, serve and explain.",
+    epilog="Exit codes: 0 done, 1 an unforeseen error, 2 wrong usage, 3 unusable input, "
+    "4 overloaded, 5 unusable data, 6 a source that cannot be read, 7 a broken bundle, "
+    "8 training, 9 pipeline, 10 registry, 11 a part that is not installed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(data.app, name="data")
+app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(bundle.app, name="bundle")
+app.command("serve")(serving.serve)
+app.command("score")(scoring.score)
+app.command("explain")(scoring.explain)
+app.command("evaluate")(evaluation.evaluate)
+app.command("demo")(demo.demo)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - Typer's callback
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; an error is one line with a way out, and the exit code of its kind."""
+    try:
+        app()
+    except RampartError as error:
+        sys.exit(fail(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        missing = MissingExtraError(
+            f"This needs {error.name}, which is not installed.",
+            f"Install it by `pip install 'rampart[{extra}]'`.",
+        )
+        sys.exit(fail(missing))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

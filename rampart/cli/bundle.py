@@ -1,0 +1,82 @@
+"""`rampart bundle`: what a bundle holds, and whether it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rampart.cli.console import columns, facts, out, print_json
+
+app = typer.Typer(help="Look at a model bundle and check it.", no_args_is_help=True)
+
+Bundle = Annotated[Path, typer.Argument(help="Folder of the bundle, as the pipeline wrote it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_SHOWN = ("f1", "pr_auc", "recall_at_1_fpr", "recall_at_01_fpr", "brier", "calibration_error")
+
+
+@app.command()
+def show(bundle: Bundle, *, as_json: Json = False) -> None:
+    """Show models, thresholds, weights and figures."""
+    from rampart.bundle.store import read_manifest
+
+    manifest = read_manifest(bundle)
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    out.print(
+        facts(
+            {
+                "id": manifest.id,
+                "created": manifest.created.isoformat(),
+                "code": manifest.source_revision,
+                "data": manifest.data_fingerprint,
+                "labels": " and ".join(manifest.labels),
+                "threshold": f"{manifest.threshold:.4f}",
+                **manifest.parameters,
+            }
+        )
+    )
+    models = columns("\nModels", "name", "kind", ">ms a text", ">threshold", ">weight", ">bytes")
+    weights = manifest.ensemble.stages[-1].weights
+    for model in manifest.models:
+        size = sum(
+            entry.size
+            for name, entry in manifest.files.items()
+            if name.startswith(f"{model.folder}/")
+        )
+        models.add_row(
+            model.name,
+            model.kind,
+            f"{model.cost:.2f}",
+            f"{model.threshold:.4f}",
+            f"{weights.get(model.name, 0.0):.3f}",
+            f"{size:,}",
+        )
+    out.print(models)
+    if manifest.metrics:
+        figures = columns(
+            "\nFigures of the whole on the test part", "slice", *map(">{}".format, _SHOWN)
+        )
+        for name, metrics in manifest.metrics.items():
+            figures.add_row(name, *(_number(metrics.get(metric)) for metric in _SHOWN))
+        out.print(figures)
+
+
+@app.command()
+def verify(bundle: Bundle, *, as_json: Json = False) -> None:
+    """Check every file against its hash, and that every model answers."""
+    from rampart.inference.engine import Engine
+
+    engine = Engine.load(bundle)
+    engine.warm_up()
+    manifest = engine.manifest
+    if as_json:
+        print_json({"id": manifest.id, "files": len(manifest.files), "whole": True})
+        return
+    out.print(f"{bundle} is whole: {len(manifest.files)} files, id {manifest.id}", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"

@@ -1,0 +1,74 @@
+"""What all commands print with: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from rampart.data.step import Progress as OnProgress
+from rampart.errors import RampartError, outcome
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def fail(error: RampartError) -> int:
+    """Print an error in one line; returns its exit code."""
+    said = " ".join(str(error).split())
+    err.print(f"error: {said}", style="red", markup=False)
+    return outcome(error).exit_code
+
+
+def print_json(document: Any) -> None:
+    """Print a document for a script."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def columns(title: str | None, *names: str) -> Table:
+    """An empty table; names with a leading ">" are of numbers."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name.removeprefix(">"), justify="right" if name[0] == ">" else "left")
+    return table
+
+
+def facts(document: Mapping[str, object]) -> Table:
+    """A table of names and values."""
+    table = columns(None, "", "")
+    table.show_header = False
+    for name, value in document.items():
+        table.add_row(name, str(value))
+    return table
+
+
+@contextmanager
+def progress(description: str) -> Iterator[OnProgress]:
+    """Show how far something is, for as long as the block runs; one line where nobody watches."""
+    bar = Progress(
+        SpinnerColumn(finished_text="done"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=False,
+        disable=not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(description, total=None)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield tell
+        whole = bar.tasks[0].total or 1
+        bar.update(task, completed=whole, total=whole)
+    if not err.is_terminal:
+        err.print(f"{description}: done", markup=False)

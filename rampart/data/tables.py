@@ -1,0 +1,30 @@
+"""Tables on disk, as steps pass them on: Parquet, and nothing that a reader would run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from rampart.errors import DataError
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as one Parquet file."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(target, index=False, compression="zstd")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read what `write_table` wrote.
+
+    Raises:
+        DataError: there is no such file, or it is no table.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"The table {str(path)!r} cannot be read: {error}.", "Run the step that writes it."
+        ) from error

@@ -1,0 +1,71 @@
+"""What the environment can tell Rampart, read in one place; library functions take arguments.
+
+The predictor's own settings are in `serving.predictor.settings`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rampart.errors import InputError
+
+
+class Settings(BaseSettings):
+    """Each is read from RAMPART_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="RAMPART_", frozen=True, extra="ignore")
+
+    cache_dir: Path | None = Field(
+        default=None, description="Folder for the fetched corpus; the user's cache folder if unset."
+    )
+    tracking_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("RAMPART_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        description="MLflow's address; a sqlite file in the pipeline's folder if unset.",
+    )
+    kfp_endpoint: str | None = Field(
+        default=None, description="Kubeflow Pipelines' address, for `rampart pipeline submit`."
+    )
+    kfp_namespace: str | None = Field(
+        default=None, description="Namespace of runs, where Kubeflow has profiles."
+    )
+    kfp_token: str | None = Field(
+        default=None, repr=False, description="Bearer token for Kubeflow Pipelines."
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        InputError: a variable holds what it may not.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        name = name if name.isupper() else f"RAMPART_{name.upper()}"
+        raise InputError(
+            f"{name} cannot be used: {first['msg']}.", "Correct or unset it."
+        ) from None
+
+
+def tracking_address(given: str) -> str:
+    """The tracking address that was given, else the environment's.
+
+    Raises:
+        InputError: there is neither.
+    """
+    address = given or settings().tracking_uri
+    if not address:
+        raise InputError(
+            "There is no address of MLflow.",
+            "Give the pipeline's tracking_uri, or set MLFLOW_TRACKING_URI.",
+        )
+    return address

@@ -1,0 +1,52 @@
+"""Texts with labels: taken from a split's part, and drawn with the classes' shares kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.data.labelled import Labelled
+
+
+def _labelled(harmless: int, threats: int) -> Labelled:
+    labels = np.array([0] * harmless + [1] * threats, dtype=np.int8)
+    return Labelled([f"text {number}" for number in range(len(labels))], labels)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(2, 130), st.integers(0, 9))
+def test_a_sample_has_its_size_and_both_classes_in_their_shares(
+    harmless: int, threats: int, size: int, seed: int
+) -> None:
+    whole = _labelled(harmless, threats)
+    sample = whole.sampled(size, seed)
+    assert len(sample.texts) == len(sample.labels) == min(size, harmless + threats)
+    assert len(set(sample.texts)) == len(sample.texts)
+    assert [whole.labels[int(text.split()[1])] for text in sample.texts] == sample.labels.tolist()
+    assert set(sample.labels.tolist()) == set(whole.labels.tolist())
+    if len(sample.texts) and harmless and threats:
+        exact = len(sample.texts) * threats / (harmless + threats)
+        assert abs(sample.labels.sum() - max(1, min(exact, size - 1))) <= 0.5
+
+
+def test_a_seed_draws_the_same_texts_again_and_another_one_others() -> None:
+    whole = _labelled(50, 50)
+    assert whole.sampled(20, 1).texts == whole.sampled(20, 1).texts
+    assert whole.sampled(20, 1).texts != whole.sampled(20, 2).texts
+
+
+def test_without_a_size_all_are_taken() -> None:
+    whole = _labelled(3, 3)
+    assert whole.sampled(None, 0) is whole
+    assert whole.sampled(6, 0) is whole
+
+
+def test_a_part_holds_the_clean_texts_of_its_rows() -> None:
+    table = pd.DataFrame({
+        "clean": ["a", "b", "c"], "label": [0, 1, 1], "split": ["train", "test", "train"],
+    })  # fmt: skip
+    part = Labelled.part(table, "split", "train")
+    assert part.texts == ["a", "c"]
+    assert part.labels.tolist() == [0, 1]
+    assert part.labels.dtype == np.int8
