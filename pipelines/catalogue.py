@@ -81,8 +81,16 @@ def compile_pipeline(name: str, path: Path) -> Path:
     """
     from kfp import compiler
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(pipeline(name), str(path))
+    definition = pipeline(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        raise PipelineError(f"{path} is no YAML file.", "Give a name that ends in .yaml.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        compiler.Compiler().compile(definition, str(path))
+    except OSError as error:
+        raise PipelineError(
+            f"{path} cannot be written: {error.strerror}.", "Name another file."
+        ) from error
     return path
 
 

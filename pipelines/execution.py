@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ from rampart.bundle.revision import code_digest
 from rampart.errors import PipelineError
 
 Kind = Literal["started", "progress", "cached", "done", "failed"]
-_PACKAGES = ("rampart", "components", "pipelines")
+_HOUSE = Path(__file__).resolve().parents[1]
+_PACKAGES = tuple(_HOUSE / name for name in ("rampart", "components", "pipelines"))
+_NO_RESULT = (_HOUSE / "rampart" / "cli",)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"INFO - Executing task '([^']+)'")
 _CACHED = re.compile(r"INFO - Task '?([^' ]+)'? cache hit")
@@ -39,7 +41,7 @@ class Event:
 
     Attributes:
         kind: what happened.
-        step: the step's name in KFP; the second of a name has "-2" behind it, and so on.
+        step: the step's name in KFP, which ends in "-2" where the same step comes a second time.
         done: how far it is, where `kind` is progress.
         total: the whole, in the same unit; 0 where it is unknown.
     """
@@ -70,7 +72,12 @@ def execute(
     Raises:
         PipelineError: a step failed, with its reason; or another run uses the folder.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(
+            f"The folder {root} cannot be made: {error.strerror}.", "Name another folder."
+        ) from error
     with _alone(root), tempfile.TemporaryDirectory(dir=root, prefix=".run-") as scratch:
         given, result = Path(scratch) / "arguments.json", root / "outputs.json"
         given.write_text(json.dumps(arguments), encoding="utf-8")
@@ -93,7 +100,6 @@ class _Reader:
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self.tell = on_event
-        self.seen: Counter[str] = Counter()
         self.current = ""
         self.last: deque[str] = deque(maxlen=_LAST_LINES)
 
@@ -102,21 +108,17 @@ class _Reader:
         if progress := heard(plain):
             self.tell(Event("progress", self.current, *progress))
         elif found := _STARTED.search(plain):
-            self.tell(Event("started", self._next(found.group(1))))
+            self.current = found.group(1)
+            self.tell(Event("started", self.current))
             self.last.clear()
         elif found := _CACHED.search(plain):
-            self.tell(Event("cached", self._next(found.group(1))))
+            self.current = found.group(1)
+            self.tell(Event("cached", self.current))
         elif found := _ENDED.search(plain):
             good = found.group(2) == "SUCCESS"
             self.tell(Event("done" if good else "failed", self.current))
         elif plain:
             self.last.append(plain)
-
-    def _next(self, task: str) -> str:
-        self.seen[task] += 1
-        count = self.seen[task]
-        self.current = task if count == 1 else f"{task}-{count}"
-        return self.current
 
     def failure(self, code: int, log: Path) -> PipelineError:
         """What went wrong, in the step's own words where it had any."""
@@ -150,17 +152,17 @@ def _alone(root: Path) -> Iterator[None]:
 @contextmanager
 def _child(call: list[str]) -> Iterator[subprocess.Popen[str]]:
     """The run's process and all that it starts, which end with this block."""
-    packages = [Path(__file__).resolve().parents[1] / package for package in _PACKAGES]
+    code = code_digest(_PACKAGES, without=_NO_RESULT)
     environment = os.environ | {
         "PYTHONUNBUFFERED": "1",
         # KFP's cache is keyed by the image: results of other code are not taken for this code's.
-        "RAMPART_PIPELINE_IMAGE": f"rampart-pipeline:local-{code_digest(packages)}",
+        "RAMPART_PIPELINE_IMAGE": f"rampart-pipeline:local-{code}",
     }
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         call,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # It ends when this end is closed, however this process ends.
         text=True,
         errors="replace",
         env=environment,
@@ -181,5 +183,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         deadline = time.monotonic() + _SECONDS_TO_LEAVE
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-    if process.stdout is not None:
-        process.stdout.close()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()

@@ -2,11 +2,15 @@
 
 Run as a program (`python -m pipelines.local training ARGUMENTS.json RESULT.json`), because whoever
 starts it reads what it prints and may end it at any time: steps that were done are found in the
-cache when it is started again.
+cache when it is started again. It ends with whoever started it, which is told by the end of its
+standard input: even one that is killed leaves no run behind that a second run could meet.
 """
 
 import json
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,5 +56,18 @@ def main(name: str, arguments: str, result: str) -> None:
     written.replace(result)
 
 
+def end_with_standard_input() -> None:
+    """End this process and its steps, which share its group, when standard input ends."""
+
+    def watch() -> None:
+        # Not sys.stdin: its lock would be held when the interpreter ends.
+        while os.read(0, 1024):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_standard_input()
     main(*sys.argv[1:])

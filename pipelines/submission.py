@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def submit(
     from kfp_server_api.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        # KFP warns of what every user of it knows: which backends its client is for.
+        warnings.simplefilter("ignore", FutureWarning)
         package = compile_pipeline(name, Path(scratch) / f"{name}.yaml")
         try:
             client = Client(host=endpoint, namespace=namespace or "kubeflow", existing_token=token)

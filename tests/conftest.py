@@ -36,6 +36,23 @@ def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
     return texts, np.array(labels, dtype=np.int8)
 
 
+def campaigns(count: int, seed: int = 0) -> list[tuple[str, int]]:
+    """Texts no two of which belong to one campaign, every third one spam, with their labels."""
+    draw = random.Random(seed)
+    spam, ham = (
+        sorted({word.strip(".,!?").lower() for line in lines for word in line.split()})
+        for lines in (SPAM, HAM)
+    )
+    result = []
+    for number in range(count):
+        label = int(number % 3 == 0)
+        words = draw.choices(spam if label else ham, k=12)
+        noise = ["".join(draw.choices("abcdefghij", k=5)) for _ in range(6)]
+        draw.shuffle(words)
+        result.append((f"{' '.join(noise[:3])}\n\n{' '.join(words + noise[3:])}", label))
+    return result
+
+
 def tiny_base(folder: Path) -> Path:
     """A BERT of one narrow layer with random weights and a vocabulary of letters and words."""
     import torch
@@ -77,8 +94,9 @@ def trained_models(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
     """The served folders of an n-gram model and an encoder, both really trained and exported."""
     from rampart.compression.onnx import export_encoder
     from rampart.data.cleaning import clean
+    from rampart.data.labelled import Labelled
     from rampart.models.encoder import WindowSettings
-    from rampart.training.encoder import EncoderTraining, Labelled, train_encoder
+    from rampart.training.encoder import EncoderTraining, train_encoder
     from rampart.training.ngram import fit_ngram
 
     folder = tmp_path_factory.mktemp("models")

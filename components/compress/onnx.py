@@ -15,9 +15,9 @@ def export_onnx(network: dsl.Input[dsl.Model], model: dsl.Output[dsl.Model]) -> 
     """
     from pathlib import Path
 
-    from rampart.compression.onnx import export_encoder
-
     folder = Path(model.path)
     folder.mkdir(parents=True, exist_ok=True)
     if any(Path(network.path).iterdir()):
+        from rampart.compression.onnx import export_encoder
+
         model.metadata["largest_difference"] = export_encoder(Path(network.path), folder)

@@ -41,8 +41,8 @@ def gate(
     predicted = read_table(predictions.path)
     candidate = Contender(predicted[ensemble].to_numpy(), manifest.threshold)
     registry = Registry(tracking_address(tracking_uri), name=model_name)
-    champion = None
     standing = registry.champion()
+    champion = None if standing is None else candidate
     if standing is not None and standing.bundle_id != manifest.id:
         messages = read_table(table.path)
         tested = messages[messages["split"] == "test"]

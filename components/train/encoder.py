@@ -38,29 +38,30 @@ def train_encoder(
     """
     from pathlib import Path
 
-    from components.progress import tell
-    from rampart.data.labelled import Labelled
     from rampart.data.splits import has_both
     from rampart.data.tables import read_table
-    from rampart.models.encoder import WindowSettings
-    from rampart.training.encoder import EncoderTraining, train_encoder
 
     folder = Path(network.path)
     folder.mkdir(parents=True, exist_ok=True)
     messages = read_table(table.path)
-    if has_both(messages, column):
-        train, validation = (
-            Labelled.part(messages, column, part) for part in ("train", "validation")
-        )
-        settings = EncoderTraining(
-            base=base,
-            window=WindowSettings(tokens=tokens, tail=tail),
-            sample=sample or None,
-            trained_layers=trained_layers,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            seed=seed,
-        )
-        report = train_encoder(train, validation, folder, settings, on_progress=tell)
-        network.metadata.update(report.model_dump(), column=column)
+    if not has_both(messages, column):
+        return
+
+    from components.progress import tell
+    from rampart.data.labelled import Labelled
+    from rampart.models.encoder import WindowSettings
+    from rampart.training.encoder import EncoderTraining, train_encoder
+
+    train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
+    settings = EncoderTraining(
+        base=base,
+        window=WindowSettings(tokens=tokens, tail=tail),
+        sample=sample or None,
+        trained_layers=trained_layers,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    report = train_encoder(train, validation, folder, settings, on_progress=tell)
+    network.metadata.update(report.model_dump(), column=column)

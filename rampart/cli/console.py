@@ -15,14 +15,23 @@ from rich.table import Table
 from rampart.data.step import Progress as OnProgress
 from rampart.errors import RampartError, outcome
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup and no emoji codes: what is printed holds names and texts of others.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+# C0 but for tab and line feed, DEL, C1: a terminal would obey them.
+_CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+
+
+def printable(text: str) -> str:
+    """The text with each control character, which could rule the terminal, replaced by one sign."""
+    return text.translate(_CONTROL)
 
 
 def fail(error: RampartError) -> int:
     """Print an error in one line; returns its exit code."""
     said = " ".join(str(error).split())
-    err.print(f"error: {said}", style="red", markup=False)
+    err.print(f"error: {printable(said)}", style="red")
     return outcome(error).exit_code
 
 
@@ -35,7 +44,9 @@ def columns(title: str | None, *names: str) -> Table:
     """An empty table; names with a leading ">" are of numbers."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name.removeprefix(">"), justify="right" if name[0] == ">" else "left")
+        table.add_column(
+            name.removeprefix(">"), justify="right" if name.startswith(">") else "left"
+        )
     return table
 
 
@@ -44,7 +55,7 @@ def facts(document: Mapping[str, object]) -> Table:
     table = columns(None, "", "")
     table.show_header = False
     for name, value in document.items():
-        table.add_row(name, str(value))
+        table.add_row(name, printable(str(value)))
     return table
 
 
@@ -71,4 +82,4 @@ def progress(description: str) -> Iterator[OnProgress]:
         whole = bar.tasks[0].total or 1
         bar.update(task, completed=whole, total=whole)
     if not err.is_terminal:
-        err.print(f"{description}: done", markup=False)
+        err.print(f"{description}: done")

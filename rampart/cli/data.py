@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rampart.cli.console import columns, facts, out, print_json, progress
+from rampart.cli.console import columns, facts, out, print_json, printable, progress
 from rampart.settings import settings
 
 app = typer.Typer(help="Fetch and look at labelled messages.", no_args_is_help=True)
@@ -71,6 +71,7 @@ def describe(
         prepared = prepare(raw.rows, tell)
     table = split(prepared.rows, seed=seed)
     rejects = concat_rejects(raw.rejects, prepared.rejects)
+    arrived = table["arrived"].dropna()
     groups = table.groupby("group")["label"].agg(["size", "sum"])
     parts = {
         column: table.groupby(column)["label"].agg(["size", "sum"])
@@ -83,9 +84,9 @@ def describe(
         "threats": int(table["label"].sum()),
         "campaigns": int(table["campaign"].nunique()),
         "with HTML": int(table["has_html"].sum()),
-        "with arrival time": int(table["arrived"].notna().sum()),
-        "oldest": table["arrived"].min(),
-        "newest": table["arrived"].max(),
+        "with arrival time": len(arrived),
+        "oldest": arrived.min() if len(arrived) else None,
+        "newest": arrived.max() if len(arrived) else None,
     }
     if as_json:
         counted = {
@@ -104,7 +105,7 @@ def describe(
     ):
         shown = columns(title, "", ">messages", ">threats", ">share")
         for key, size, threats in found.itertuples():
-            shown.add_row(str(key), f"{size:,}", f"{threats:,}", f"{threats / size:.1%}")
+            shown.add_row(printable(str(key)), f"{size:,}", f"{threats:,}", f"{threats / size:.1%}")
         out.print(shown)
     if len(rejects):
         shown = columns("\nRejected", "", ">rows")

@@ -16,7 +16,7 @@ import typer
 from rampart.cli.console import columns, err, out, print_json
 from rampart.cli.data import Json
 from rampart.cli.highlight import excerpt
-from rampart.cli.pipeline import run_here
+from rampart.cli.pipeline import Set, parameters_of, run_here
 from rampart.errors import PipelineError
 from rampart.explain.contributions import Contributions
 
@@ -35,6 +35,7 @@ def demo(
     encoder_sample: Annotated[
         int, typer.Option(help="Mails the encoder is trained on; 0 for all.")
     ] = int(PARAMETERS["encoder_sample"]),
+    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Train on the default corpus through the pipeline, serve, and explain held-out mails.
@@ -44,8 +45,9 @@ def demo(
     """
     begun = time.monotonic()
     whole = "all mails" if not encoder_sample else f"a sample of {encoder_sample} mails"
-    err.print(f"The encoder's top two layers are trained on {whole}.\n", markup=False)
-    parameters = PARAMETERS | {"uri": data, "encoder_sample": str(encoder_sample)}
+    err.print(f"The encoder's top two layers are trained on {whole}.\n")
+    parameters = PARAMETERS | parameters_of(set_)
+    parameters |= {"uri": data, "encoder_sample": str(encoder_sample)}
     bundle = folder / "bundle"
     outputs = run_here("training", parameters, folder / "pipeline", bundle)
     report = folder / "report.html"
@@ -64,8 +66,7 @@ def demo(
         f"\nModel card   {bundle / 'card.md'}"
         f"\nTook         {seconds / 60:.1f} minutes\n"
         f"\nKeep a server up:\n    {_command()} serve {bundle} --http-port 8080 --grpc-port 8081\n"
-        f"\nand ask it:\n    {_curl()}",
-        markup=False,
+        f"\nand ask it:\n    {_curl()}"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from rampart.cli.bundle import Bundle
 from rampart.cli.console import columns, err, out, print_json, progress
 from rampart.cli.data import URI_HELP, Json, LabelColumn, TextColumn
+from rampart.errors import InputError
 from rampart.settings import settings
 
 
@@ -54,8 +55,7 @@ def evaluate(
     measured = section.evaluation
     rejects = concat_rejects(raw.rejects, prepared.rejects)
     if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(rendered(engine.manifest, [section], data), encoding="utf-8")
+        _write(report, rendered(engine.manifest, [section], data))
     if as_json:
         print_json(measured.model_dump(mode="json") | {"rejects": reason_counts(rejects)})
         return
@@ -70,6 +70,16 @@ def evaluate(
         table.add_row(about.title, *(shown(figure) for figure in figures))
     out.print(table)
     for reason, count in reason_counts(rejects).items():
-        err.print(f"{count:,} rows left out: {reason}", markup=False)
+        err.print(f"{count:,} rows left out: {reason}")
     if report is not None:
-        err.print(f"Report: {report}", markup=False)
+        err.print(f"Report: {report}")
+
+
+def _write(report: Path, html: str) -> None:
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{report} cannot be written: {error.strerror}.", "Name another --report."
+        ) from error

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from rampart.cli.console import printable
 from rampart.explain.contributions import Contributions
 
-_CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127), "�")
 _AROUND = 40
 
 
 def highlighted(text: str, parts: Contributions) -> Text:
     """The whole text, marked; bold where a span has half the weight of the strongest or more.
 
-    Control characters, which could rule the terminal, are replaced one by one.
+    Control characters are replaced one by one, so that offsets stay.
     """
-    shown = Text(text.translate(_CONTROL), overflow="fold")
+    shown = Text(printable(text), overflow="fold")
     strongest = float(abs(parts.value).max()) if parts.value.size else 0.0
     for start, end, value in zip(parts.start, parts.end, parts.value, strict=True):
         weight = "bold " if abs(value) * 2 >= strongest else ""

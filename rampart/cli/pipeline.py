@@ -86,7 +86,7 @@ def compile_(
     from pipelines.catalogue import compile_pipeline
 
     written = compile_pipeline(name, output or Path("build/pipelines") / f"{name}.yaml")
-    out.print(str(written), markup=False)
+    out.print(str(written))
 
 
 @app.command()
@@ -127,7 +127,7 @@ def submit(
     if as_json:
         print_json({"run_id": run_id, "endpoint": address})
         return
-    out.print(f"Run {run_id} in the experiment {experiment} at {address}", markup=False)
+    out.print(f"Run {run_id} in the experiment {experiment} at {address}")
 
 
 def parameters_of(texts: list[str] | None) -> dict[str, str]:

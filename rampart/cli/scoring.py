@@ -63,7 +63,7 @@ def score(
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
             done += len(batch)
             status.update(f"Scoring: {done:,} texts")
-    err.print(f"{done - unusable:,} texts scored, {unusable:,} rows unusable.", markup=False)
+    err.print(f"{done - unusable:,} texts scored, {unusable:,} rows unusable.")
 
 
 @contextmanager
@@ -107,8 +107,7 @@ def explain(
     parts = verdict.explanation
     out.print(
         f"{verdict.label}  probability {verdict.probability:.4f}  logit {verdict.logit:+.3f}  "
-        f"settled by {verdict.stage}\n",
-        markup=False,
+        f"settled by {verdict.stage}\n"
     )
     out.print(highlighted(text, parts))
     table = columns("\nWhat the logit is made of", ">adds", "span")

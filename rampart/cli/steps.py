@@ -69,8 +69,7 @@ class Steps:
                 seconds = time.monotonic() - self.begun
                 self.console.print(
                     f"{self.count:>3}/{self.total} {title(event.step):<44} "
-                    f"{_ENDS[event.kind]:<11} {seconds:6.1f} s",
-                    markup=False,
+                    f"{_ENDS[event.kind]:<11} {seconds:6.1f} s"
                 )
 
 

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Ints, Model, Scores, Terms
 
-# Money, emphasis and rates are words in this trade.
-_TOKEN = re.compile(r"[$!%]|\w+")
+# Signs count as words: money, emphasis, rules and boxes tell much in this trade.
+_TOKEN = re.compile(r"[^\w\s]|\w+")
 _DIGIT = re.compile(r"\d")
 _LONGEST_TOKEN = 40
 _REMEMBERED_WORDS = 100_000
@@ -41,8 +41,8 @@ class NgramSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    words: int = Field(default=2, ge=0, le=3)
-    characters: tuple[int, int] | None = (3, 5)
+    words: int = Field(default=3, ge=0, le=3)
+    characters: tuple[int, int] | None = (2, 6)
 
     @field_validator("characters")
     @classmethod
@@ -56,7 +56,8 @@ def tokens(text: str) -> Iterator[tuple[str, int, int]]:
     """Normalised tokens with their spans: lower case, digits to 0, very long ones cut."""
     for match in _TOKEN.finditer(text):
         token = match.group()[:_LONGEST_TOKEN].lower()
-        yield _DIGIT.sub("0", token), match.start(), match.end()
+        start, end = match.span()
+        yield (token if token.isalpha() else _DIGIT.sub("0", token)), start, end
 
 
 def word_ngrams(words: Sequence[str], longest: int) -> Iterator[tuple[str, int, int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,7 +36,7 @@ class NgramTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ngrams: NgramSettings = NgramSettings()
-    regularisation: float = Field(default=30.0, gt=0)
+    regularisation: float = Field(default=100.0, gt=0)
     min_documents: int = Field(default=2, ge=1)
     max_features: int = Field(default=150_000, ge=1)
 
@@ -59,16 +60,8 @@ def fit_ngram(
     split = [[token for token, _, _ in tokens(text)] for text in texts]
     limits = settings.ngrams
 
-    def word_grams(words: list[str]) -> Iterable[str]:
-        return (gram for gram, _, _ in word_ngrams(words, limits.words))
-
-    def character_grams(words: list[str]) -> Iterable[str]:
-        if limits.characters is None:
-            return ()
-        shortest, longest = limits.characters
-        return (gram for word in words for gram in character_ngrams(word, shortest, longest))
-
-    blocks = [_vectorise(split, grams, settings) for grams in (word_grams, character_grams)]
+    counted = [_word_counts(split, limits.words), _character_counts(split, limits.characters)]
+    blocks = [_weigh(matrix, names, settings) for matrix, names in counted]
     matrix = sp.hstack([block.matrix for block in blocks], format="csr")
     if not matrix.shape[1]:
         raise TrainingError(
@@ -88,41 +81,57 @@ def fit_ngram(
     )
 
 
-class _Vectorised:
-    def __init__(self, vocabulary: dict[str, int], idf: Floats, matrix: sp.csr_matrix) -> None:
-        self.vocabulary = vocabulary
-        self.idf = idf
-        self.matrix = matrix
+class _Weighed(NamedTuple):
+    """One block: its vocabulary, smoothed idf, and the TF-IDF of each text, rows of length one."""
+
+    vocabulary: dict[str, int]
+    idf: Floats
+    matrix: sp.csr_matrix
 
 
-def _vectorise(
-    split: Sequence[list[str]],
-    grams: Callable[[list[str]], Iterable[str]],
-    settings: NgramTraining,
-) -> _Vectorised:
-    """Vocabulary, smoothed idf and the sublinear, length-one TF-IDF matrix of one block."""
-    documents: Counter[str] = Counter()
-    for words in split:
-        documents.update(set(grams(words)))
-    kept = sorted(
-        (-count, gram) for gram, count in documents.items() if count >= settings.min_documents
+def _word_counts(split: Sequence[list[str]], longest: int) -> tuple[sp.csr_matrix, list[str]]:
+    """How often each run of words occurs in each text, [n, runs], and the runs."""
+    return _counts(Counter(gram for gram, _, _ in word_ngrams(words, longest)) for words in split)
+
+
+def _character_counts(
+    split: Sequence[list[str]], lengths: tuple[int, int] | None
+) -> tuple[sp.csr_matrix, list[str]]:
+    """How often each character n-gram occurs in each text, [n, n-grams], and the n-grams.
+
+    Words are few and come again and again: their n-grams are counted once, and a text's are the
+    product of its words and theirs.
+    """
+    words_of_texts, words = _counts(Counter(words) for words in split)
+    grams_of_words, grams = _counts(
+        Counter(character_ngrams(word, *lengths) if lengths else ()) for word in words
     )
+    return sp.csr_matrix(words_of_texts @ grams_of_words), grams
+
+
+def _counts(rows: Iterable[Counter[str]]) -> tuple[sp.csr_matrix, list[str]]:
+    ids: dict[str, int] = {}
+    indptr: list[int] = [0]
+    indices: list[int] = []
+    data: list[int] = []
+    for row in rows:
+        indices += [ids.setdefault(name, len(ids)) for name in row]
+        data += row.values()
+        indptr.append(len(indices))
+    shape = (len(indptr) - 1, len(ids))
+    return sp.csr_matrix((np.array(data, dtype=np.float64), indices, indptr), shape), list(ids)
+
+
+def _weigh(counts: sp.csr_matrix, names: list[str], settings: NgramTraining) -> _Weighed:
+    """Keep the most frequent n-grams and weigh their counts: sublinear, by idf, to length one."""
+    texts = counts.shape[0]
+    documents = np.bincount(counts.indices, minlength=len(names))
+    frequent = np.flatnonzero(documents >= settings.min_documents)
+    kept = sorted(frequent.tolist(), key=lambda row: (-documents[row], names[row]))
     kept = kept[: settings.max_features]
-    vocabulary = {gram: index for index, (_, gram) in enumerate(kept)}
-    frequency = np.array([-count for count, _ in kept], dtype=np.float64)
-    idf = np.log((1.0 + len(split)) / (1.0 + frequency)) + 1.0
-
-    indptr, indices, data = [0], [], []
-    for words in split:
-        ids = [index for gram in grams(words) if (index := vocabulary.get(gram)) is not None]
-        unique, counts = np.unique(np.array(ids, dtype=np.int64), return_counts=True)
-        tfidf = (1.0 + np.log(counts)) * idf[unique]
-        norm = np.sqrt(tfidf @ tfidf)
-        indices.append(unique)
-        data.append(tfidf / norm if norm else tfidf)
-        indptr.append(indptr[-1] + len(unique))
-    matrix = sp.csr_matrix(
-        (np.concatenate(data), np.concatenate(indices), np.array(indptr)),
-        shape=(len(split), len(vocabulary)),
-    )
-    return _Vectorised(vocabulary, idf, matrix)
+    idf: Floats = np.log((1.0 + texts) / (1.0 + documents[kept])) + 1.0
+    matrix = sp.csr_matrix(counts[:, kept])
+    matrix.data = (1.0 + np.log(matrix.data)) * idf[matrix.indices]
+    length = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+    matrix.data /= np.repeat(np.where(length, length, 1.0), np.diff(matrix.indptr))
+    return _Weighed({names[row]: index for index, row in enumerate(kept)}, idf, matrix)

@@ -69,3 +69,16 @@ def test_the_digest_changes_with_the_code_and_with_nothing_else(package: Path) -
     (package / "named.py").write_text("x = 2\n", encoding="utf-8")
     assert len({first, renamed, code_digest([package])}) == 3
     assert len(first) == 12
+
+
+def test_the_digest_can_leave_out_folders_that_change_no_result(package: Path) -> None:
+    command_line = package / "cli"
+    command_line.mkdir()
+    (command_line / "shown.py").write_text("x = 1\n", encoding="utf-8")
+    (package / "client.py").write_text("x = 1\n", encoding="utf-8")
+    whole, part = code_digest([package]), code_digest([package], without=[command_line])
+    (command_line / "shown.py").write_text("x = 2\n", encoding="utf-8")
+    assert code_digest([package]) != whole
+    assert code_digest([package], without=[command_line]) == part
+    (package / "client.py").write_text("x = 2\n", encoding="utf-8")
+    assert code_digest([package], without=[command_line]) != part

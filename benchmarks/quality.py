@@ -1,0 +1,130 @@
+"""What the models are worth on the SpamAssassin corpus: `make benchmark-quality`.
+
+Three campaign splits and the time split of the whole corpus; every model is fitted on each split
+from nothing. Prints a table with 95 % intervals, the mean over the splits, and the mean of
+probabilities beside the mean of logits. What was fitted is kept in build/benchmarks/quality under
+the digest of the code that fitted it, so that a run that was broken off goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from rampart.bundle.build import assemble
+from rampart.bundle.revision import code_digest
+from rampart.bundle.staging import staged
+from rampart.compression.onnx import export_encoder
+from rampart.data import splits
+from rampart.data.labelled import Labelled
+from rampart.data.preparation import prepare
+from rampart.data.sources import SPAM_ASSASSIN, read
+from rampart.data.tables import read_table, write_table
+from rampart.evaluation.evaluation import Evaluation, evaluate
+from rampart.evaluation.metrics import threshold_at_fpr
+from rampart.inference.engine import Engine
+from rampart.inference.predictions import predictions, thresholds
+from rampart.settings import settings
+from rampart.training.encoder import EncoderTraining, train_encoder
+from rampart.training.ngram import fit_ngram
+
+FOLDER = Path("build/benchmarks/quality")
+LIBRARY = Path(__file__).resolve().parents[1] / "rampart"
+FITTING = ("data", "models", "training", "compression")
+METRICS = ("f1", "recall_at_1_fpr", "recall_at_01_fpr", "pr_auc", "false_positive_rate", "brier")
+PROBABILITIES = "mean of probabilities"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fit, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the splits")
+    parser.add_argument("--sample", type=int, default=0, help="mails for the encoder; 0 for all")
+    given = parser.parse_args(arguments)
+    console = Console(width=120)
+    kept = FOLDER / f"{code_digest([LIBRARY / part for part in FITTING])}-{given.sample or 'all'}"
+    messages = _messages(kept)
+    measured = {}
+    for seed in given.seeds:
+        table = splits.split(messages, seed=seed)
+        name = f"campaign split, seed {seed}"
+        measured[name] = _measure(table, "split", seed, kept / f"campaign-{seed}", given.sample)
+        console.print(_shown(name, measured[name]))
+    console.print(_mean("mean of the campaign splits", list(measured.values())))
+    table = splits.split(messages, seed=0)
+    later = _measure(table, "time_split", 0, kept / "time", given.sample)
+    console.print(_shown("time split: older mails to newer", later))
+    document = {name: result.model_dump(mode="json") for name, result in measured.items()}
+    document["time split"] = later.model_dump(mode="json")
+    (kept / "quality.json").write_text(json.dumps(document), encoding="utf-8")
+    console.print(f"All figures: {kept / 'quality.json'}")
+
+
+def _messages(kept: Path) -> pd.DataFrame:
+    path = kept / "messages.parquet"
+    if not path.exists():
+        raw = read(SPAM_ASSASSIN, cache=settings().cache_dir)
+        write_table(prepare(raw.rows).rows, path)
+    return read_table(path)
+
+
+def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: int) -> Evaluation:
+    """Fit both models and the ensemble on one split, and measure them on its test part."""
+    train, validation = (Labelled.part(table, column, part) for part in ("train", "validation"))
+    models = {"ngram": folder / "ngram", "encoder": folder / "encoder"}
+    if not models["encoder"].exists():
+        with staged(models["encoder"]) as served:
+            training = EncoderTraining(sample=sample or None, seed=seed)
+            train_encoder(train, validation, folder / "network", training)
+            export_encoder(folder / "network", served)
+    if not models["ngram"].exists():
+        with staged(models["ngram"]) as served:
+            fit_ngram(train.texts, train.labels).save(served)
+    assemble(folder / "bundle", models, validation.texts, validation.labels)
+    engine = Engine.load(folder / "bundle")
+    tested = predictions(engine, table[table[column] == "test"])
+    return evaluate(*_with_probabilities(engine, table, column, tested))
+
+
+def _with_probabilities(
+    engine: Engine, table: pd.DataFrame, column: str, tested: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The mean of probabilities as one more model, its threshold chosen as the others' are."""
+    names = [model.name for model in engine.manifest.models]
+    checked = predictions(engine, table[table[column] == "validation"])
+    limit = threshold_at_fpr(
+        checked["label"].to_numpy(), checked[names].mean(axis=1).to_numpy(), 0.01
+    )
+    tested[PROBABILITIES] = tested[names].mean(axis=1)
+    return tested, {PROBABILITIES: limit} | thresholds(engine)
+
+
+def _shown(title: str, result: Evaluation) -> Table:
+    table = Table("model", *METRICS, title=f"{title}: {result.rows} mails, {result.positives} spam")
+    for model in result.models:
+        figures = result.headline(model)
+        table.add_row(model, *(str(figures[metric]) for metric in METRICS))
+    return table
+
+
+def _mean(title: str, results: Sequence[Evaluation]) -> Table:
+    table = Table("model", *METRICS, title=f"{title} (lowest to highest split)")
+    for model in results[0].models:
+        row = []
+        for metric in METRICS:
+            found = [result.headline(model)[metric] for result in results]
+            values = np.array([figure.value for figure in found if figure is not None])
+            row.append(f"{values.mean():.4f} ({values.min():.3f} to {values.max():.3f})")
+        table.add_row(model, *row)
+    return table
+
+
+if __name__ == "__main__":
+    main()
