@@ -13,7 +13,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
-	benchmark-quality benchmark-explanations clean distclean
+	benchmark-quality benchmark-explanations benchmark-memory benchmark-campaigns clean distclean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,12 @@ benchmark-quality: setup ## Print quality on the campaign and the time split, wi
 
 benchmark-explanations: setup ## Print what the explanations cost and how exact their sums are
 	$(RUN)/python -m benchmarks.explanations $(ARGS)
+
+benchmark-memory: setup ## Print the memory of `rampart score` over 100,000 texts
+	$(RUN)/python -m benchmarks.memory $(ARGS)
+
+benchmark-campaigns: setup ## Print how finding campaigns grows with the number of mails
+	$(RUN)/python -m benchmarks.campaigns $(ARGS)
 
 clean: ## Remove what builds, tests and demos left; keep the environment
 	rm -rf build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -38,7 +38,14 @@ from rampart.training.ngram import fit_ngram
 FOLDER = Path("build/benchmarks/quality")
 LIBRARY = Path(__file__).resolve().parents[1] / "rampart"
 FITTING = ("data", "models", "training", "compression")
-METRICS = ("f1", "recall_at_1_fpr", "recall_at_01_fpr", "pr_auc", "false_positive_rate", "brier")
+METRICS = {
+    "f1": "F1",
+    "recall_at_1_fpr": "recall at 1 % FPR",
+    "recall_at_01_fpr": "at 0.1 % FPR",
+    "pr_auc": "PR-AUC",
+    "false_positive_rate": "FPR at the threshold",
+    "brier": "Brier",
+}
 PROBABILITIES = "mean of probabilities"
 
 
@@ -48,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the splits")
     parser.add_argument("--sample", type=int, default=0, help="mails for the encoder; 0 for all")
     given = parser.parse_args(arguments)
-    console = Console(width=120)
+    console = Console(width=150)
     kept = FOLDER / f"{code_digest([LIBRARY / part for part in FITTING])}-{given.sample or 'all'}"
     messages = _messages(kept)
     measured = {}
@@ -107,7 +114,9 @@ def _with_probabilities(
 
 
 def _shown(title: str, result: Evaluation) -> Table:
-    table = Table("model", *METRICS, title=f"{title}: {result.rows} mails, {result.positives} spam")
+    table = Table(
+        "model", *METRICS.values(), title=f"{title}: {result.rows} mails, {result.positives} spam"
+    )
     for model in result.models:
         figures = result.headline(model)
         table.add_row(model, *(str(figures[metric]) for metric in METRICS))
@@ -115,7 +124,7 @@ def _shown(title: str, result: Evaluation) -> Table:
 
 
 def _mean(title: str, results: Sequence[Evaluation]) -> Table:
-    table = Table("model", *METRICS, title=f"{title} (lowest to highest split)")
+    table = Table("model", *METRICS.values(), title=f"{title} (lowest to highest split)")
     for model in results[0].models:
         row = []
         for metric in METRICS:

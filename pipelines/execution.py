@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.progress import heard
+from pipelines.local import CACHED
 from rampart.bundle.revision import code_digest
 from rampart.errors import PipelineError
 
@@ -27,7 +28,7 @@ _PACKAGES = tuple(_HOUSE / name for name in ("rampart", "components", "pipelines
 _NO_RESULT = (_HOUSE / "rampart" / "cli",)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"INFO - Executing task '([^']+)'")
-_CACHED = re.compile(r"INFO - Task '?([^' ]+)'? cache hit")
+_CACHED = re.compile(rf"^{CACHED}(\S+)")
 _ENDED = re.compile(r"- Task '([^']+)' finished with status (SUCCESS|FAILURE)")
 _OURS = re.compile(r"^\s*rampart\.errors\.(\w+): (.*)")
 _OTHER = re.compile(r"^\s*([\w.]+(?:Error|Exception|Interrupt)): (.*)")
@@ -108,17 +109,19 @@ class _Reader:
         if progress := heard(plain):
             self.tell(Event("progress", self.current, *progress))
         elif found := _STARTED.search(plain):
-            self.current = found.group(1)
-            self.tell(Event("started", self.current))
+            self._begin("started", found.group(1))
             self.last.clear()
         elif found := _CACHED.search(plain):
-            self.current = found.group(1)
-            self.tell(Event("cached", self.current))
+            self._begin("cached", found.group(1))
         elif found := _ENDED.search(plain):
             good = found.group(2) == "SUCCESS"
             self.tell(Event("done" if good else "failed", self.current))
         elif plain:
             self.last.append(plain)
+
+    def _begin(self, kind: Kind, step: str) -> None:
+        self.current = step
+        self.tell(Event(kind, step))
 
     def failure(self, code: int, log: Path) -> PipelineError:
         """What went wrong, in the step's own words where it had any."""

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+CACHED = "rampart-cached "
+
 
 def run(name: str, arguments: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Run a pipeline to its end.
@@ -32,6 +34,7 @@ def run(name: str, arguments: Mapping[str, Any], root: Path) -> dict[str, Any]:
         RuntimeError: a step failed; KFP names it.
     """
     from kfp import local
+    from kfp.local import cache
 
     from pipelines.catalogue import pipeline
 
@@ -43,8 +46,31 @@ def run(name: str, arguments: Mapping[str, Any], root: Path) -> dict[str, Any]:
         enable_caching=True,
         cache_root=str(root / "cache"),
     )
+    _tell_cached(cache.get_local_cache())
     task = pipeline(name)(**arguments)
     return {name: getattr(value, "path", value) for name, value in task.outputs.items()}
+
+
+def _tell_cached(store: Any) -> None:
+    """Print a line for each step whose outputs are found in the cache.
+
+    KFP says nothing where logging is not set up, and else the name that both fits share.
+    """
+    key_of, find = store.compute_key, store.get
+    steps: dict[str, str] = {}
+
+    def compute_key(*, component_name: str, **given: Any) -> str:
+        key: str = key_of(component_name=component_name, **given)
+        steps[key] = component_name.removeprefix("comp-")
+        return key
+
+    def get(key: str) -> Any:
+        outputs = find(key)
+        if outputs is not None:
+            print(CACHED + steps[key], flush=True)  # noqa: T201 - whoever started this reads it
+        return outputs
+
+    store.compute_key, store.get = compute_key, get
 
 
 def main(name: str, arguments: str, result: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,13 @@ def submit(
     from kfp_server_api.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        # KFP warns of what every user of it knows: which backends its client is for.
+    # KFP prints addresses on standard output, which belongs to the caller, and warns of what every
+    # user of it knows: which backends its client is for.
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        warnings.catch_warnings(),
+        redirect_stdout(sys.stderr),
+    ):
         warnings.simplefilter("ignore", FutureWarning)
         package = compile_pipeline(name, Path(scratch) / f"{name}.yaml")
         try:

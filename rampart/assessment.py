@@ -24,7 +24,7 @@ TIME_SPLIT = (
     "Time split",
     (
         "Trained on the older messages, measured on the newer, without the campaigns seen before: "
-        "what to expect when the world has moved on. The models measured here are not the bundle's: "
+        "what to expect when the world has moved on. These models are not the bundle's own: "
         "they were fitted in the same way on the past alone."
     ),
 )
@@ -35,7 +35,7 @@ _CORPUS_NOTES = (
         "slice."
     ),
     (
-        "HTML is the strongest single sign of spam in this corpus and an artefact of its years; see "
+        "HTML is the strongest single sign of spam in this corpus and an artefact of its age; see "
         "the slices of HTML and plain text."
     ),
 )
@@ -47,12 +47,12 @@ _NOTES = (
 )
 _EXPLANATION = (
     (
-        "Each verdict's logit is the sum of its bias and of what its spans contribute, to rounding, "
+        "A verdict's logit is the sum of its bias and of what its spans contribute, to rounding, "
         "from the same pass that made the verdict (method: contributions)."
     ),
     (
         "For the n-grams the sum is faithful: take a span away and its part of the logit goes. For "
-        "the encoder it is exact as a sum and about half as telling as occlusion, because attention "
+        "the encoder it is exact as a sum and half as telling as occlusion, because attention "
         "mixes tokens before they are summed."
     ),
 )

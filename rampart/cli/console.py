@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rampart.data.step import Progress as OnProgress
 from rampart.errors import RampartError, outcome
 
 # No markup and no emoji codes: what is printed holds names and texts of others.
@@ -60,7 +59,7 @@ def facts(document: Mapping[str, object]) -> Table:
 
 
 @contextmanager
-def progress(description: str) -> Iterator[OnProgress]:
+def progress(description: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far something is, for as long as the block runs; one line where nobody watches."""
     bar = Progress(
         SpinnerColumn(finished_text="done"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -84,7 +84,8 @@ def _written(output: str) -> Iterator[IO[str]]:
             f"{output} cannot be written: {error.strerror}.", "Name another --output."
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def explain(

@@ -1,0 +1,82 @@
+"""`rampart bundle` shows what a bundle holds and finds what is broken."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rampart.bundle.store import read_manifest
+from tests.unit.cli.conftest import Command
+
+
+@pytest.fixture
+def broken(bundle: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "broken"
+    shutil.copytree(bundle, folder)
+    with (folder / "ngram" / "weights.npz").open("ab") as file:
+        file.write(b"more")
+    return folder
+
+
+def test_show_names_models_thresholds_and_weights(rampart: Command, bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    said = rampart("bundle", "show", bundle)
+    assert said.code == 0
+    assert said.err == ""
+    assert manifest.id in said.out
+    weights = manifest.ensemble.stages[-1].weights
+    for model in manifest.models:
+        [row] = [line.split() for line in said.out.splitlines() if line.startswith(model.name)]
+        assert row[1] == model.kind
+        assert f"{model.threshold:.4f}" in row
+        assert f"{weights[model.name]:.3f}" in row
+
+
+def test_show_prints_figures_by_slice_and_n_a_where_there_is_none(
+    rampart: Command, bundle: Path, tmp_path: Path
+) -> None:
+    from rampart.bundle.build import finish
+
+    finish(
+        bundle,
+        tmp_path / "measured",
+        metrics={"all": {"f1": 0.91234}, "HTML": {"f1": None}},
+        documents={},
+    )
+    said = rampart("bundle", "show", tmp_path / "measured")
+    rows = {line.split()[0]: line.split()[1:] for line in said.out.splitlines() if line.strip()}
+    assert rows["all"][0] == "0.912"
+    assert rows["HTML"][0] == "n/a"
+
+
+def test_show_as_json_is_the_manifest(rampart: Command, bundle: Path) -> None:
+    assert rampart("bundle", "show", bundle, "--json").document == read_manifest(bundle).model_dump(
+        mode="json"
+    )
+
+
+def test_verify_says_that_a_bundle_is_whole(rampart: Command, bundle: Path) -> None:
+    said = rampart("bundle", "verify", bundle)
+    assert said.code == 0
+    assert "is whole" in said.out
+    document = rampart("bundle", "verify", bundle, "--json").document
+    manifest = read_manifest(bundle)
+    assert document == {"id": manifest.id, "files": len(manifest.files), "whole": True}
+
+
+def test_verify_names_the_file_that_was_altered(rampart: Command, broken: Path) -> None:
+    said = rampart("bundle", "verify", broken)
+    assert said.code == 7
+    assert said.out == ""
+    assert said.err.startswith("error: ngram/weights.npz in ")
+    assert said.err.count("\n") == 1
+
+
+def test_square_brackets_in_a_path_are_no_markup(
+    rampart: Command, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "[red]x[/blue]"
+    shutil.copytree(bundle, folder)
+    assert f"{folder} is whole" in rampart("bundle", "verify", folder).out

@@ -1,0 +1,47 @@
+"""The training components fit, export and seal; without a split they leave empty folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from rampart.bundle.store import verify
+from rampart.data.tables import read_table
+from rampart.inference.engine import Engine
+
+
+def test_both_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> None:
+    assert chain.present.ngram.metadata == {"texts": 180, "column": "split"}
+    assert chain.present.network.metadata["column"] == "split"
+    assert chain.present.encoder.metadata["largest_difference"] < 1e-3
+
+
+def test_what_is_served_holds_no_training_weights(chain: SimpleNamespace) -> None:
+    served = {path.name for path in Path(chain.present.encoder.path).iterdir()}
+    assert served == {"model.onnx", "tokenizer.json", "config.json"}
+
+
+def test_combine_seals_a_bundle_that_answers(chain: SimpleNamespace) -> None:
+    manifest = verify(Path(chain.present.candidate.path))
+    assert chain.present.candidate.metadata == {
+        "id": manifest.id,
+        "threshold": manifest.threshold,
+    }
+    assert manifest.data_fingerprint == "f" * 64
+    assert manifest.parameters["encoder trained on"] == "all"
+    assert [model.name for model in manifest.models] == ["ngram", "encoder"]
+    rows = read_table(chain.table.path)
+    tested = rows[rows["split"] == "test"]
+    verdicts = Engine.load(Path(chain.present.candidate.path)).score(list(tested["text"]), top_k=0)
+    right = [
+        (verdict.label == "spam") == bool(label)
+        for verdict, label in zip(verdicts, tested["label"], strict=True)
+    ]
+    assert sum(right) / len(right) > 0.9
+
+
+def test_a_split_that_cannot_be_used_leaves_empty_folders(chain: SimpleNamespace) -> None:
+    for artifact in vars(chain.past).values():
+        assert Path(artifact.path).is_dir()
+        assert list(Path(artifact.path).iterdir()) == []
+        assert artifact.metadata == {}
