@@ -103,6 +103,8 @@ class _Reader:
         self.tell = on_event
         self.current = ""
         self.last: deque[str] = deque(maxlen=_LAST_LINES)
+        # The first step that failed and its lines: KFP goes on with what does not stand on it.
+        self.failed: tuple[str, list[str]] | None = None
 
     def read(self, line: str) -> None:
         plain = _COLOUR.sub("", line).rstrip()
@@ -115,6 +117,8 @@ class _Reader:
             self._begin("cached", found.group(1))
         elif found := _ENDED.search(plain):
             good = found.group(2) == "SUCCESS"
+            if not good and self.failed is None:
+                self.failed = self.current, list(self.last)
             self.tell(Event("done" if good else "failed", self.current))
         elif plain:
             self.last.append(plain)
@@ -130,13 +134,12 @@ class _Reader:
                 f"The pipeline was ended by signal {-code}.",
                 "Run it again: it goes on from what was done.",
             )
+        step, lines = self.failed or (self.current or "before the first", list(self.last))
         reasons = [
-            found for pattern in (_OURS, _OTHER) for found in map(pattern.match, self.last) if found
+            found for pattern in (_OURS, _OTHER) for found in map(pattern.match, lines) if found
         ]
         said = reasons[0].group(2) if reasons else "it does not say why"
-        return PipelineError(
-            f"The step {self.current or 'before the first'} failed: {said}", f"The log is {log}."
-        )
+        return PipelineError(f"The step {step} failed: {said}", f"The log is {log}.")
 
 
 @contextmanager

@@ -17,7 +17,10 @@ from rampart.errors import InputError
 class Settings(BaseSettings):
     """Each is read from RAMPART_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="RAMPART_", frozen=True, extra="ignore")
+    # Empty is unset: RAMPART_CACHE_DIR= is not the current folder, and hides no other variable.
+    model_config = SettingsConfigDict(
+        env_prefix="RAMPART_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     cache_dir: Path | None = Field(
         default=None, description="Folder for the fetched corpus; the user's cache folder if unset."
@@ -34,7 +37,10 @@ class Settings(BaseSettings):
         default=None, description="Namespace of runs, where Kubeflow has profiles."
     )
     kfp_token: str | None = Field(
-        default=None, repr=False, description="Bearer token for Kubeflow Pipelines."
+        default=None,
+        pattern=r"^[\x21-\x7e]+$",  # An HTTP header takes no more: no line end from a file.
+        repr=False,
+        description="Bearer token for Kubeflow Pipelines, in printable ASCII without spaces.",
     )
 
 

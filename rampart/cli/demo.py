@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from rampart.cli.console import columns, err, out, print_json
 from rampart.cli.data import Json
 from rampart.cli.highlight import excerpt
+from rampart.cli.picture import save_picture
 from rampart.cli.pipeline import Set, parameters_of, run_here
 from rampart.errors import PipelineError
 from rampart.explain.contributions import Contributions
 
 # Enough for the encoder to be worth its place, and for two cores to finish in minutes.
-PARAMETERS = {"encoder_sample": "800", "encoder_epochs": "2"}
+PARAMETERS = {
+    "encoder_sample": "600",
+    "encoder_epochs": "2",
+    "encoder_tokens": "64",
+    "encoder_tail": "16",
+}
 _SHOWN = 6
 _LENGTH = 150
 _TOP_K = 8
@@ -40,12 +47,12 @@ def demo(
 ) -> None:
     """Train on the default corpus through the pipeline, serve, and explain held-out mails.
 
-    The encoder is trained on a sample of the mails and its top two layers only, to be done in
-    minutes; `rampart pipeline run training` trains it on everything.
+    To be done in minutes the encoder reads 64 tokens of each mail, and its top two layers are
+    trained on a sample; `rampart pipeline run training` reads 128 and trains on everything.
     """
     begun = time.monotonic()
     whole = "all mails" if not encoder_sample else f"a sample of {encoder_sample} mails"
-    err.print(f"The encoder's top two layers are trained on {whole}.\n")
+    err.print(f"The encoder's top two layers are trained on {whole}, 64 tokens of each.\n")
     parameters = PARAMETERS | parameters_of(set_)
     parameters |= {"uri": data, "encoder_sample": str(encoder_sample)}
     bundle = folder / "bundle"
@@ -58,12 +65,16 @@ def demo(
     if as_json:
         print_json({"bundle": str(bundle), "report": str(report), "verdicts": answers})
         return
-    _show(texts, truths, answers)
+    table = _table(texts, truths, answers)
+    out.print(table, soft_wrap=False)
+    picture = folder / "verdicts.svg"
+    save_picture(table, picture, title="make demo")
     seconds = time.monotonic() - begun
     out.print(
         f"\nModel version {outputs['version']} is the {outputs['alias']}: {outputs['reason']}\n"
         f"\nReport       {report}"
         f"\nModel card   {bundle / 'card.md'}"
+        f"\nPicture      {picture}"
         f"\nTook         {seconds / 60:.1f} minutes\n"
         f"\nKeep a server up:\n    {_command()} serve {bundle} --http-port 8080 --grpc-port 8081\n"
         f"\nand ask it:\n    {_curl()}"
@@ -75,12 +86,15 @@ def _held_out(table: Path) -> tuple[list[str], list[str]]:
     from rampart.data.tables import read_table
 
     messages = read_table(table)
-    tested = messages[(messages["split"] == "test") & messages["text"].str.len().between(200, 4000)]
-    groups = [rows for _, rows in tested.sort_values("id").groupby("group")]
+    tested = messages[messages["split"] == "test"].sort_values("id")
+    fitting = tested[tested["text"].str.len().between(200, 4000)]
+    found = fitting if len(fitting) >= _SHOWN else tested
+    groups = [rows for _, rows in found.groupby(["group", "label"])]
+    turns = -(-_SHOWN // len(groups))
     chosen = []
-    for turn in range(_SHOWN):
-        rows = groups[turn % len(groups)]
-        chosen.append(rows.iloc[(turn // len(groups) + 1) * len(rows) // 4])
+    for shown in range(_SHOWN):
+        rows = groups[shown % len(groups)]
+        chosen.append(rows.iloc[(shown // len(groups) + 1) * len(rows) // (turns + 1)])
     names = {0: "ham", 1: "spam"}
     return [row["text"] for row in chosen], [names[int(row["label"])] for row in chosen]
 
@@ -133,11 +147,11 @@ def _ask(address: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     return verdicts
 
 
-def _show(texts: Sequence[str], truths: Sequence[str], answers: Sequence[dict[str, Any]]) -> None:
+def _table(texts: Sequence[str], truths: Sequence[str], answers: Sequence[dict[str, Any]]) -> Table:
     import numpy as np
 
     table = columns(
-        "\nHeld-out mails, as the server sees them (red speaks for spam, green against)",
+        "Held-out mails, as the server sees them (red speaks for spam, green against)",
         "is", "verdict", ">probability", "settled by", "what weighed most",
     )  # fmt: skip
     table.columns[-1].no_wrap = False
@@ -153,7 +167,7 @@ def _show(texts: Sequence[str], truths: Sequence[str], answers: Sequence[dict[st
             answer["stage"],
             excerpt(text, parts, _LENGTH),
         )
-    out.print(table, soft_wrap=False)
+    return table
 
 
 def _command() -> str:

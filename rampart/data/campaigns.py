@@ -72,7 +72,10 @@ def signatures(texts: Sequence[str], on_progress: Progress | None = None) -> Sig
 
 
 def _similar(table: Signatures) -> NDArray[np.int64]:
-    """Pairs of rows alike, int64 [2, m]: each row of a band's bucket against the bucket's first."""
+    """Pairs of rows alike, int64 [2, m]: each row of a band's bucket against the first there.
+
+    Which of two near the limit are alike can depend on the order of rows; sources keep theirs.
+    """
     pairs = [np.zeros((2, 0), dtype=np.int64)]
     for start in range(0, _PERMUTATIONS, _BAND):
         band = np.ascontiguousarray(table[:, start : start + _BAND])

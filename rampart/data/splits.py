@@ -89,7 +89,8 @@ def _parts(middle: np.ndarray, shares: tuple[float, float, float]) -> np.ndarray
 
 
 def _check(shares: tuple[float, float, float]) -> None:
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+    # Said so that "not a number" is refused too, which every comparison denies.
+    if not (len(shares) == len(PARTS) and min(shares) > 0 and abs(sum(shares) - 1) <= 1e-9):
         raise DataError(
             f"The shares {shares} do not make a split.", "Give three positive ones that sum to 1."
         )

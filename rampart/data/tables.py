@@ -23,7 +23,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
         DataError: there is no such file, or it is no table.
     """
     try:
-        return pd.read_parquet(path)
+        # Opened here, because a folder without a file in it would be read as an empty table.
+        with Path(path).open("rb") as file:
+            return pd.read_parquet(file)
     except (OSError, ValueError) as error:
         raise DataError(
             f"The table {str(path)!r} cannot be read: {error}.", "Run the step that writes it."

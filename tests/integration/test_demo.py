@@ -29,6 +29,14 @@ def _served(bundle: Path) -> list[str]:
     return found
 
 
+def _run(call: list[str]) -> subprocess.CompletedProcess[str]:
+    said = subprocess.run(
+        call, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "160"}
+    )
+    assert said.returncode == 0, said.stderr
+    return said
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
@@ -54,10 +62,7 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
     }
     for name, value in parameters.items():
         call += ["--set", f"{name}={value}"]
-    said = subprocess.run(
-        call, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "160"}
-    )
-    assert said.returncode == 0, said.stderr
+    said = _run(call)
     assert "trained on all mails" in said.stderr
     assert said.stderr.count("/14 ") == 14
     assert "Held-out mails" in said.stdout
@@ -71,5 +76,15 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
     assert "<html" in report.read_text(encoding="utf-8")
     assert f"serve {folder / 'bundle'} --http-port 8080 --grpc-port 8081" in said.stdout
     assert "curl -s http://127.0.0.1:8080/v2/models/rampart/infer -d '" in said.stdout
-    verify(folder / "bundle")
+    manifest = verify(folder / "bundle")
     assert _served(folder / "bundle") == []
+
+    again = _run([*call, "--json"])
+    assert again.stderr.count("done before") == 12
+    document = json.loads(again.stdout)
+    assert verify(Path(document["bundle"])).id == manifest.id
+    labels = [verdict["label"] for verdict in document["verdicts"]]
+    assert labels == [label for _, label, _ in verdicts]
+    for verdict in document["verdicts"]:
+        terms = [value for _, _, value in verdict["contributions"]]
+        assert verdict["bias"] + sum(terms) == pytest.approx(verdict["logit"], abs=1e-4)

@@ -91,6 +91,12 @@ def test_an_earlier_steps_complaint_is_not_the_reason() -> None:
     assert "mended" not in reader.failure(1, LOG).problem
 
 
+def test_the_reason_is_the_first_failed_steps_though_others_ran_after_it() -> None:
+    other = "03:33:35.000 - INFO - Executing task 'combine-2'\n    ValueError: another\n"
+    reader, _ = _read(FAILURE + other)
+    assert "The step split failed: The validation part" in reader.failure(1, LOG).problem
+
+
 def test_before_the_first_step_and_by_a_signal_it_says_so() -> None:
     reader, _ = _read("ModuleNotFoundError: No module named 'kfp'\n")
     assert reader.failure(1, LOG).problem == (

@@ -21,7 +21,7 @@ def spec() -> dict[str, Any]:
 
 
 def _leaves(steps: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name, step in steps.items():
         if "steps" in step:
             found |= {f"{name}/{inner}": leaf for inner, leaf in _leaves(step["steps"]).items()}
