@@ -52,7 +52,9 @@ PROBABILITIES = "mean of probabilities"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the splits")
+    parser.add_argument(
+        "--seeds", type=int, nargs="*", default=[0, 1, 2], help="of campaign splits"
+    )
     parser.add_argument("--sample", type=int, default=0, help="mails for the encoder; 0 for all")
     given = parser.parse_args(arguments)
     console = Console(width=150)
@@ -64,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = f"campaign split, seed {seed}"
         measured[name] = _measure(table, "split", seed, kept / f"campaign-{seed}", given.sample)
         console.print(_shown(name, measured[name]))
-    console.print(_mean("mean of the campaign splits", list(measured.values())))
+    if measured:
+        console.print(_mean("mean of the campaign splits", list(measured.values())))
     table = splits.split(messages, seed=0)
     later = _measure(table, "time_split", 0, kept / "time", given.sample)
-    console.print(_shown("time split: older mails to newer", later))
+    console.print(_shown("time split, older mails to newer", later))
     document = {name: result.model_dump(mode="json") for name, result in measured.items()}
     document["time split"] = later.model_dump(mode="json")
     (kept / "quality.json").write_text(json.dumps(document), encoding="utf-8")

@@ -1,5 +1,6 @@
 """A predictor's life: refused to start with a reason, or started, told to stop, and gone."""
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -61,13 +62,14 @@ def test_told_twice_it_goes_at_once(launch, ask):
 
 def test_it_leaves_when_the_grace_is_over(launch, ask):
     with launch("--grace", "0.2") as server, ThreadPoolExecutor() as pool:
-        batch = pool.submit(server.infer, ask(BATCH * 1), timeout=60)
+        batch = pool.submit(server.infer, ask(BATCH), timeout=60)
         until(lambda: running_requests(server) == 1)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 4
         assert "unanswered after 0.2 s" in server.log.read_text()
-        with pytest.raises(httpx.TransportError):
-            batch.result()
+        # A last 500 may or may not make it out before the connection breaks; no verdict does.
+        with contextlib.suppress(httpx.TransportError):
+            assert batch.result().status_code == 500
 
 
 def predictor(*arguments, env=None):
