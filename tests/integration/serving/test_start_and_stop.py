@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-BATCH = ["The kernel panics when the disk is full. " * 250] * 256
+BATCH = ["The kernel panics when the disk is full. " * 250] * 96
 
 
 def running_requests(server):
