@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rampart.bundle.manifest import Manifest, ModelEntry
-from rampart.bundle.store import seal, staged, verify
+from rampart.bundle.store import copy_files, seal, staged, verify
 from rampart.ensembles.voting import fit_voting
 from rampart.errors import TrainingError
 from rampart.evaluation.metrics import threshold_at_fpr
@@ -127,9 +127,7 @@ def finish(
     """
     manifest = verify(candidate)
     with staged(target) as folder:
-        for name in manifest.files:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(candidate / name, folder / name)
+        copy_files(candidate, folder, manifest.files)
         for name, content in documents.items():
             (folder / name).write_bytes(content)
         measured = {slice_: dict(values) for slice_, values in metrics.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -84,10 +84,15 @@ def copy(source: Path, target: Path) -> Manifest:
     """
     manifest = verify(source)
     with staged(target) as folder:
-        for name in (MANIFEST_FILE, *manifest.files):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, folder / name)
+        copy_files(source, folder, (MANIFEST_FILE, *manifest.files))
     return manifest
+
+
+def copy_files(source: Path, folder: Path, names: Iterable[str]) -> None:
+    """Copy files of a bundle by their paths in it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, folder / name)
 
 
 def read_manifest(folder: Path) -> Manifest:

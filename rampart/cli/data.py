@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rampart.cli.console import columns, facts, out, print_json, printable, progress
 from rampart.settings import settings
+
+if TYPE_CHECKING:
+    from rampart.data.step import Step
 
 app = typer.Typer(help="Fetch and look at labelled messages.", no_args_is_help=True)
 
@@ -55,18 +58,10 @@ def describe(
 ) -> None:
     """Read, clean and split a source as the pipeline would, and count what there is."""
     from rampart.data.preparation import prepare, reason_counts
-    from rampart.data.sources import read
     from rampart.data.splits import split
     from rampart.data.step import concat_rejects
 
-    with progress("Reading") as tell:
-        raw = read(
-            uri,
-            text_column=text_column,
-            label_column=label_column,
-            cache=settings().cache_dir,
-            on_progress=tell,
-        )
+    raw = read_source(uri, text_column, label_column)
     with progress("Parsing and cleaning") as tell:
         prepared = prepare(raw.rows, tell)
     table = split(prepared.rows, seed=seed)
@@ -112,3 +107,22 @@ def describe(
         for reason, count in reason_counts(rejects).items():
             shown.add_row(reason, f"{count:,}")
         out.print(shown)
+
+
+def read_source(uri: str, text_column: str, label_column: str) -> Step:
+    """Read labelled messages with the progress shown.
+
+    Raises:
+        SourceError: the source cannot be fetched or read.
+        DataError: it lacks a column, or holds no row that can be used.
+    """
+    from rampart.data.sources import read
+
+    with progress("Reading") as tell:
+        return read(
+            uri,
+            text_column=text_column,
+            label_column=label_column,
+            cache=settings().cache_dir,
+            on_progress=tell,
+        )

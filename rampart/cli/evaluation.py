@@ -9,9 +9,8 @@ import typer
 
 from rampart.cli.bundle import Bundle
 from rampart.cli.console import columns, err, out, print_json, progress
-from rampart.cli.data import URI_HELP, Json, LabelColumn, TextColumn
+from rampart.cli.data import URI_HELP, Json, LabelColumn, TextColumn, read_source
 from rampart.errors import InputError
-from rampart.settings import settings
 
 
 def evaluate(
@@ -28,21 +27,13 @@ def evaluate(
     from rampart.assessment import assess
     from rampart.assessment import report as rendered
     from rampart.data.preparation import prepare, reason_counts
-    from rampart.data.sources import read
     from rampart.data.step import concat_rejects
     from rampart.evaluation.intervals import shown
     from rampart.evaluation.metrics import METRICS
     from rampart.inference.engine import Engine
 
     engine = Engine.load(bundle)
-    with progress("Reading") as tell:
-        raw = read(
-            data,
-            text_column=text_column,
-            label_column=label_column,
-            cache=settings().cache_dir,
-            on_progress=tell,
-        )
+    raw = read_source(data, text_column, label_column)
     prepared = prepare(raw.rows)
     with progress("Scoring") as tell:
         section = assess(
