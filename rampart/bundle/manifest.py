@@ -48,6 +48,7 @@ class ModelEntry(_Document):
         kind: which class reads it.
         folder: where its files are.
         cost: milliseconds a text takes on one thread when the bundle was written; cheapest first.
+            Measured anew each time, so no part of the bundle's id.
         calibration: maps its logit to one that is a probability's.
         threshold: its own decision threshold, for measuring it alone.
     """
@@ -70,7 +71,8 @@ class Manifest(_Document):
 
     Attributes:
         schema_version: of this document; another one is refused.
-        id: SHA-256 over everything below and, through `files`, over every byte of the bundle.
+        id: SHA-256 over everything below but the models' costs and, through `files`, over every
+            byte of the bundle: the same models of the same data have the same one.
         created: when it was written, UTC; not part of the id.
         source_revision: of the code that wrote it.
         data_fingerprint: of the data it was fitted on.
@@ -112,8 +114,9 @@ class Manifest(_Document):
         return self
 
     def computed_id(self) -> str:
-        """SHA-256 over the canonical JSON of everything but `id` and `created`."""
-        document = self.model_dump(mode="json", exclude={"id", "created"})
+        """SHA-256 over the canonical JSON of everything but `id`, `created` and the costs."""
+        measured = {"id": True, "created": True, "models": {"__all__": {"cost"}}}
+        document = self.model_dump(mode="json", exclude=measured)
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -30,7 +30,7 @@ def staged(target: Path) -> Iterator[Path]:
     Raises:
         BundleError: `target` holds something that is not a bundle, and would be lost.
     """
-    _refuse_other_things(target)
+    refuse_other_things(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)
     folder, lock = _new_folder(target)
@@ -42,7 +42,12 @@ def staged(target: Path) -> Iterator[Path]:
         _remove(folder)
 
 
-def _refuse_other_things(target: Path) -> None:
+def refuse_other_things(target: Path) -> None:
+    """Refuse to write a bundle where something else is; before long work, say so early.
+
+    Raises:
+        BundleError: `target` holds something that is not a bundle, and would be lost.
+    """
     if not target.exists():
         return
     if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST_FILE).is_file()):

@@ -151,10 +151,12 @@ def run_here(
     """Run a pipeline with its progress shown; the bundle is copied to `bundle` if that is given.
 
     Raises:
+        BundleError: `bundle` is there and is no bundle; said before anything is run.
         PipelineError: a step failed.
     """
     from pipelines.catalogue import arguments, step_count
     from pipelines.execution import execute
+    from rampart.bundle.staging import refuse_other_things
     from rampart.bundle.store import copy
     from rampart.data.sources import fingerprint
     from rampart.registry.connection import default_tracking_uri
@@ -165,6 +167,8 @@ def run_here(
         "tracking_uri": settings().tracking_uri or default_tracking_uri(root),
     }
     checked = arguments(name, values | given)
+    if bundle is not None:
+        refuse_other_things(bundle)
     with Steps(err, step_count(name)) as steps:
         outputs = execute(name, checked, root, steps.show)
     if bundle is not None:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rampart.data.cleaning import AlignedText
+from rampart.data.spans import visible_spans
 from rampart.models.base import Floats, Ints, Terms
 
-# A word, in pieces that can be shown, or one other sign.
-_UNIT = re.compile(r"\w{1,64}|[^\w\s]")
+# A word, in pieces that can be shown, or one other sign; and what parts them.
+_UNIT_OR_SPACE = re.compile(r"\w{1,64}|[^\w\s]|\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,12 @@ def contributions(
     aligned: AlignedText, weighted: Sequence[Terms], intercept: float, top_k: int
 ) -> Contributions:
     """Gather the models' weighted terms of one clean text into its `top_k` strongest words."""
-    units = [match.span() for match in _UNIT.finditer(aligned.text)]
+    bounds = visible_spans(_UNIT_OR_SPACE, aligned.text)
     bias = intercept + sum(terms.bias for terms in weighted)
-    if not units:
+    if not bounds.size:
         nothing = np.zeros(0, dtype=np.int64)
         rest = sum(float(terms.value.sum()) for terms in weighted)
         return Contributions(nothing, nothing, np.zeros(0), bias + rest)
-    bounds: Ints = np.array(units, dtype=np.int64)
     value = np.zeros(len(bounds))
     for terms in weighted:
         owner = np.searchsorted(bounds[:, 0], terms.start, side="right") - 1

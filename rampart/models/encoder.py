@@ -160,10 +160,13 @@ class EncoderModel(Model):
         )
 
     def _terms(self, encoding: Any, value: Floats) -> Terms:
-        spans = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        read = (value != 0.0) & (spans[:, 1] > spans[:, 0])
-        lost = float(value[~read].sum())
-        return Terms(spans[read, 0], spans[read, 1], value[read], self.config.bias + lost)
+        offsets = encoding.offsets
+        read = np.flatnonzero(value)
+        spans = np.array([offsets[token] for token in read.tolist()], dtype=np.int64).reshape(-1, 2)
+        shown = spans[:, 1] > spans[:, 0]
+        lost = float(value[read[~shown]].sum())
+        start, end = spans[shown].T
+        return Terms(start, end, value[read[shown]], self.config.bias + lost)
 
     def _run(
         self, ids: list[NDArray[np.int64]], owners: list[int], cut: list[Window]

@@ -57,7 +57,7 @@ def fit_ngram(
             f"All {len(labels)} training texts have one label.",
             "Give texts of both classes, 0 for harmless and 1 for threats.",
         )
-    split = [[token for token, _, _ in tokens(text)] for text in texts]
+    split = [tokens(text) for text in texts]
     limits = settings.ngrams
 
     counted = [_word_counts(split, limits.words), _character_counts(split, limits.characters)]
@@ -91,7 +91,7 @@ class _Weighed(NamedTuple):
 
 def _word_counts(split: Sequence[list[str]], longest: int) -> tuple[sp.csr_matrix, list[str]]:
     """How often each run of words occurs in each text, [n, runs], and the runs."""
-    return _counts(Counter(gram for gram, _, _ in word_ngrams(words, longest)) for words in split)
+    return _counts(Counter(word_ngrams(words, longest)) for words in split)
 
 
 def _character_counts(

@@ -103,6 +103,10 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             answered = False
         self.rest.server.should_exit = True
         self.rest.server.force_exit = not answered
+        if not answered:
+            # Else uvicorn answers what it cancels with a 500 that says nothing to a client.
+            for connection in list(self.rest.server.server_state.connections):
+                connection.transport.abort()
         await asyncio.gather(rest, self.rpc.stop(grace if answered else 0))
         if not answered:
             raise OverloadedError(

@@ -128,3 +128,10 @@ def test_the_id_does_not_change_with_the_time() -> None:
     earlier = _read(created="2001-01-01T00:00:00Z")
     assert earlier.created != _read().created
     assert earlier.computed_id() == _read().computed_id()
+
+
+def test_the_id_does_not_change_with_the_speed_of_the_machine() -> None:
+    model = {"name": "ngram", "kind": "ngram", "folder": "ngram"}
+    slow, fast = (_read(models=[model | {"cost": cost}]) for cost in (9.0, 0.2))
+    assert slow.models != fast.models
+    assert slow.computed_id() == fast.computed_id()

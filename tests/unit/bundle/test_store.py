@@ -127,7 +127,7 @@ def test_a_name_too_long_for_a_file_is_refused(own: Path) -> None:
     [
         lambda document: document.update(threshold=0.123),
         lambda document: document.update(labels=["spam", "ham"]),
-        lambda document: document["models"][0].update(cost=9),
+        lambda document: document["models"][0].update(threshold=0.9),
         lambda document: document["ensemble"]["stages"][0].update(intercept=9),
         lambda document: document.update(id=""),
         lambda document: document.update(id="0" * 64),

@@ -117,3 +117,20 @@ def test_submit_says_when_nobody_answers(rampart: Command) -> None:
     assert said.code == 9
     assert f"{address} does not answer" in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_folder_that_is_no_bundle_is_refused_before_anything_runs(
+    rampart: Command, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("{}\n", encoding="utf-8")
+    (tmp_path / "holidays").mkdir()
+    (tmp_path / "holidays" / "beach.jpg").write_bytes(b"sand")
+    root = tmp_path / "root"
+    said = rampart(
+        *("pipeline", "run", "training", "--data", data),
+        *("--root", root, "--bundle", tmp_path / "holidays"),
+    )
+    assert said.code == 7
+    assert "is not a bundle" in said.err
+    assert not root.exists()

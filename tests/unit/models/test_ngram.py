@@ -20,6 +20,7 @@ from rampart.models.ngram import (
     NgramModel,
     NgramSettings,
     character_ngrams,
+    normalised,
     tokens,
     word_ngrams,
 )
@@ -40,22 +41,20 @@ def saved(model: NgramModel, tmp_path: Path) -> Path:
 
 def test_tokens_are_lower_case_words_with_digits_as_zeros_and_each_sign_by_itself() -> None:
     text = "Pay $1,250 NOW! 50% off_all Ünï\U0001f600"
-    found = list(tokens(text))
-    assert [token for token, _, _ in found] == [
+    assert tokens(text) == [
         "pay", "$", "0", ",", "000", "now", "!", "00", "%", "off_all", "ünï", "\U0001f600",
     ]  # fmt: skip
-    assert [text[start:end] for _, start, end in found][:4] == ["Pay", "$", "1", ","]
 
 
-def test_a_token_without_end_is_cut_and_keeps_its_span() -> None:
-    ((token, start, end),) = tokens("x" * 1_000)
-    assert (len(token), start, end) == (40, 0, 1_000)
+def test_a_token_without_end_is_cut_and_keeps_its_span(model: NgramModel) -> None:
+    text = "x" * 1_000
+    assert tokens(text) == ["x" * 40]
+    (terms,) = model.score([text]).terms or ()
+    assert (terms.start.tolist(), terms.end.tolist()) == ([0], [1_000])
 
 
 def test_word_ngrams_are_all_runs_up_to_the_longest() -> None:
-    assert list(word_ngrams(["a", "b", "c"], 2)) == [
-        ("a", 0, 1), ("b", 1, 1), ("c", 2, 1), ("a b", 0, 2), ("b c", 1, 2),
-    ]  # fmt: skip
+    assert list(word_ngrams(["a", "b", "c"], 2)) == ["a", "b", "c", "a b", "b c"]
     assert not list(word_ngrams(["a"], 0))
 
 
@@ -70,8 +69,8 @@ def test_the_terms_of_any_text_make_up_its_logit_word_by_word(model: NgramModel,
     assert scores.terms is not None
     (terms,) = scores.terms
     assert terms.bias + terms.value.sum() == pytest.approx(scores.logit[0], abs=1e-9)
-    spans = list(zip(terms.start.tolist(), terms.end.tolist(), strict=True))
-    assert spans == [(start, end) for _, start, end in tokens(text)]
+    spans = zip(terms.start.tolist(), terms.end.tolist(), strict=True)
+    assert [normalised(text[start:end]) for start, end in spans] == tokens(text)
 
 
 def test_a_text_without_known_ngrams_gets_the_bias(model: NgramModel) -> None:
