@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _exactness(engine: Engine, texts: Sequence[str]) -> Table:
     table = Table("", "largest |bias + sum - logit|", title=f"Sums on {len(texts)} real mails")
-    cleaned = [clean(text).text for text in texts]
+    cleaned = [clean(text) for text in texts]
     for name, model in engine.models.items():
         scores = model.score(cleaned)
         gaps = [
@@ -62,7 +62,7 @@ def _exactness(engine: Engine, texts: Sequence[str]) -> Table:
 
 def _cost(engine: Engine, texts: Sequence[str], rounds: int) -> Table:
     """Milliseconds a mail, the calls with and without explanations in turns."""
-    cleaned = [clean(text).text for text in texts]
+    cleaned = [clean(text) for text in texts]
 
     def model(which: Model, *, explain: bool) -> Callable[[int], object]:
         return lambda row: which.score([cleaned[row]], explain=explain)

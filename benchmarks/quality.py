@@ -97,7 +97,7 @@ def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: 
     if not models["ngram"].exists():
         with staged(models["ngram"]) as served:
             fit_ngram(train.texts, train.labels).save(served)
-    assemble(folder / "bundle", models, validation.texts, validation.labels)
+    assemble(folder / "bundle", models, validation)
     engine = Engine.load(folder / "bundle")
     tested = predictions(engine, table[table[column] == "test"])
     return evaluate(*_with_probabilities(engine, table, column, tested))

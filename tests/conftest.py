@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rampart.data.cleaning import AlignedText
+
 SPAM = (
     "Win a free prize today", "Click here to claim your money", "Cheap loans approved at once",
     "Lose weight in ten days", "You have been selected as a winner", "Limited offer, act now!",
@@ -34,6 +36,11 @@ def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
         texts.append(f"{draw.choice(lines)}\n\n{body}")
         labels.append(int(spam))
     return texts, np.array(labels, dtype=np.int8)
+
+
+def plain(*texts: str) -> list[AlignedText]:
+    """Clean texts as models take them, for those that see nothing else."""
+    return [AlignedText.plain(text) for text in texts]
 
 
 def campaigns(count: int, seed: int = 0) -> list[tuple[str, int]]:
@@ -126,8 +133,10 @@ def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFac
     """A sealed bundle of both models; do not write into it."""
     from rampart.bundle.build import assemble
     from rampart.data.cleaning import clean
+    from rampart.data.labelled import Labelled
 
     texts, labels = mails(120, seed=2)
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    assemble(folder, trained_models, [clean(text).text for text in texts], labels)
+    validation = Labelled([clean(text).text for text in texts], labels, texts)
+    assemble(folder, trained_models, validation)
     return folder

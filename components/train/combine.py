@@ -49,8 +49,7 @@ def combine(
     manifest = assemble(
         folder,
         {"ngram": Path(ngram.path), "encoder": Path(encoder.path)},
-        validation.texts,
-        validation.labels,
+        validation,
         false_positive_rate=false_positive_rate,
         origin=Origin(
             source_revision=source_revision(),

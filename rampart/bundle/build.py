@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rampart.bundle.manifest import Manifest, ModelEntry
 from rampart.bundle.store import copy_files, seal, staged, verify
+from rampart.data.cleaning import AlignedText
+from rampart.data.labelled import Labelled
 from rampart.ensembles.voting import fit_voting
 from rampart.errors import TrainingError
 from rampart.evaluation.metrics import threshold_at_fpr
@@ -43,8 +44,7 @@ class Origin:
 def assemble(
     target: Path,
     models: Mapping[str, Path],
-    texts: Sequence[str],
-    labels: NDArray[np.int8],
+    validation: Labelled,
     *,
     false_positive_rate: float = 0.01,
     origin: Origin | None = None,
@@ -54,8 +54,7 @@ def assemble(
     Args:
         target: where the bundle goes; replaced whole or left as it was.
         models: kind of model to the folder with its files; cheapest first.
-        texts: clean validation texts, n of them.
-        labels: 0 and 1, [n].
+        validation: what they are calibrated on.
         false_positive_rate: on validation, at which the decision thresholds are put.
         origin: where it comes from.
 
@@ -73,6 +72,7 @@ def assemble(
                 f"There is no model of the kind {name} in {source}.",
                 f"Name a trained model's folder by its kind: {' or '.join(KINDS)}.",
             )
+    texts, labels = validation.aligned(), validation.labels
     with staged(target) as folder:
         logits: dict[str, Floats] = {}
         entries = []
@@ -134,7 +134,7 @@ def finish(
         return seal(folder, manifest.model_copy(update={"metrics": measured}))
 
 
-def _cost(model: Model, texts: Sequence[str]) -> float:
+def _cost(model: Model, texts: Sequence[AlignedText]) -> float:
     """Milliseconds a text, one at a time, on the threads the model has: the median."""
     times = []
     for text in texts[:_TIMED_TEXTS]:

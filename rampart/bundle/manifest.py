@@ -115,8 +115,9 @@ class Manifest(_Document):
 
     def computed_id(self) -> str:
         """SHA-256 over the canonical JSON of everything but `id`, `created` and the costs."""
-        measured = {"id": True, "created": True, "models": {"__all__": {"cost"}}}
-        document = self.model_dump(mode="json", exclude=measured)
+        document = self.model_dump(
+            mode="json", exclude={"id": True, "created": True, "models": {"__all__": {"cost"}}}
+        )
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -27,11 +27,19 @@ class AlignedText:
         text: the cleaned text.
         starts: offset of the first source character, one for each character of `text`.
         ends: offset behind the last source character, one for each character of `text`.
+        source: the text as it was sent.
     """
 
     text: str
     starts: Offsets
     ends: Offsets
+    source: str
+
+    @classmethod
+    def plain(cls, text: str) -> AlignedText:
+        """A text that is taken as it is, clean or not."""
+        starts = np.arange(len(text), dtype=np.int64)
+        return cls(text, starts, starts + 1, text)
 
     def to_source(self, start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:
         """Source offsets of the non-empty spans [start, end) of `text`."""
@@ -44,7 +52,7 @@ def clean(source: str) -> AlignedText:
     The first line is read as the subject, as in "subject, empty line, body"; a text without one
     loses nothing by it, since only reply marks and list tags are taken off there.
     """
-    visible = _visible(source) if _HTML.search(source) else _identity(source)
+    visible = _visible(source) if _HTML.search(source) else AlignedText.plain(source)
     return _without_residue(visible)
 
 
@@ -61,11 +69,6 @@ _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)")
 _UNSEEN = re.compile(r"</(?:script|style)\s*>", re.IGNORECASE)
 # Tags inside a word do not part it: spam writes mo<b></b>ney.
 _INLINE = frozenset({"a", "b", "big", "em", "font", "i", "s", "small", "span", "strong", "u", "tt"})
-
-
-def _identity(source: str) -> AlignedText:
-    starts = np.arange(len(source), dtype=np.int64)
-    return AlignedText(source, starts, starts + 1)
 
 
 class _Pieces:
@@ -100,7 +103,8 @@ class _Pieces:
         start = np.repeat(np.array(self.starts, dtype=np.int64), lengths)
         end = np.repeat(np.array(self.ends, dtype=np.int64), lengths)
         starts = np.where(kept, start + within, start)
-        return AlignedText("".join(self.text), starts, np.where(kept, starts + 1, end))
+        ends = np.where(kept, starts + 1, end)
+        return AlignedText("".join(self.text), starts, ends, self.source)
 
 
 def _entity(pieces: _Pieces, start: int) -> int:
@@ -211,4 +215,5 @@ def _drop(aligned: AlignedText, matches: Iterable[re.Match[str]]) -> AlignedText
         pieces.append(aligned.text[position:start])
         position = end
     pieces.append(aligned.text[position:])
-    return AlignedText("".join(pieces), aligned.starts[keep], aligned.ends[keep])
+    starts, ends = aligned.starts[keep], aligned.ends[keep]
+    return AlignedText("".join(pieces), starts, ends, aligned.source)

@@ -42,20 +42,44 @@ class Contributions:
 def contributions(
     aligned: AlignedText, weighted: Sequence[Terms], intercept: float, top_k: int
 ) -> Contributions:
-    """Gather the models' weighted terms of one clean text into its `top_k` strongest words."""
-    bounds = visible_spans(_UNIT_OR_SPACE, aligned.text)
+    """Gather the models' weighted terms of one clean text into its `top_k` strongest spans.
+
+    What a reader does not see (an address behind a link, a hidden element) is a span of its own;
+    a term of the source that holds words is shared by them.
+    """
+    units = visible_spans(_UNIT_OR_SPACE, aligned.text)
+    start, end = aligned.to_source(units[:, 0], units[:, 1])
+    value = np.zeros(len(units))
     bias = intercept + sum(terms.bias for terms in weighted)
-    if not bounds.size:
-        nothing = np.zeros(0, dtype=np.int64)
-        rest = sum(float(terms.value.sum()) for terms in weighted)
-        return Contributions(nothing, nothing, np.zeros(0), bias + rest)
-    value = np.zeros(len(bounds))
+    unseen: dict[tuple[int, int], float] = {}
     for terms in weighted:
-        owner = np.searchsorted(bounds[:, 0], terms.start, side="right") - 1
-        value += np.bincount(np.maximum(owner, 0), weights=terms.value, minlength=len(bounds))
+        if terms.of_source:
+            _share(terms, start, end, value, unseen)
+        elif len(units):
+            owner = np.searchsorted(units[:, 0], terms.start, side="right") - 1
+            value += np.bincount(np.maximum(owner, 0), weights=terms.value, minlength=len(units))
+        else:
+            bias += float(terms.value.sum())
+    if unseen:
+        spans: Ints = np.array(list(unseen), dtype=np.int64)
+        start, end = np.append(start, spans[:, 0]), np.append(end, spans[:, 1])
+        value = np.append(value, list(unseen.values()))
     strength = np.abs(value)
     order = np.argsort(-strength, kind="stable")[:top_k]
     order = order[strength[order] > 0]
     bias += float(value.sum() - value[order].sum())
-    start, end = aligned.to_source(bounds[order, 0], bounds[order, 1])
-    return Contributions(start, end, value[order], bias)
+    return Contributions(start[order], end[order], value[order], bias)
+
+
+def _share(
+    terms: Terms, start: Ints, end: Ints, value: Floats, unseen: dict[tuple[int, int], float]
+) -> None:
+    """Give each term of the source to the words in its span, or to the span if it has none."""
+    first = np.searchsorted(end, terms.start, side="right").tolist()
+    behind = np.searchsorted(start, terms.end, side="left").tolist()
+    spans = zip(terms.start.tolist(), terms.end.tolist(), strict=True)
+    for span, part, low, high in zip(spans, terms.value.tolist(), first, behind, strict=True):
+        if low < high:
+            value[low:high] += part / (high - low)
+        else:
+            unseen[span] = unseen.get(span, 0.0) + part

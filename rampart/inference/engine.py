@@ -92,10 +92,9 @@ class Engine:
 
     def logits(self, texts: Sequence[str]) -> dict[str, Floats]:
         """Each base model's raw logits, float64 [n], whatever stage would have settled them."""
-        clean_texts = [clean(text).text for text in texts]
+        aligned = [clean(text) for text in texts]
         return {
-            name: model.score(clean_texts, explain=False).logit
-            for name, model in self.models.items()
+            name: model.score(aligned, explain=False).logit for name, model in self.models.items()
         }
 
     def warm_up(self) -> None:
@@ -126,7 +125,7 @@ class _Asked:
         known = self.scores.setdefault(name, {})
         missing = [int(row) for row in rows if int(row) not in known]
         if missing:
-            texts = [self.aligned[row].text for row in missing]
+            texts = [self.aligned[row] for row in missing]
             scores = self.models[name].score(texts, explain=self.explain)
             terms = scores.terms or (None,) * len(missing)
             for row, logit, term in zip(missing, scores.logit, terms, strict=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rampart.data.cleaning import AlignedText
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,20 +22,23 @@ class Terms:
     """One text's logit as a sum: `bias + value.sum()`, to rounding.
 
     Attributes:
-        start: offset of each term's span in the text that was scored, in code points, int64 [m].
+        start: offset of each term's span in the clean text, in code points, int64 [m].
         end: offset behind it, int64 [m]; always greater than `start`.
         value: what the span adds to the logit, float64 [m].
         bias: what no span accounts for.
+        of_source: whether the offsets are into the text as sent instead, as those of what a
+            reader does not see have to be.
     """
 
     start: Ints
     end: Ints
     value: Floats
     bias: float
+    of_source: bool = False
 
     def scaled(self, scale: float, shift: float = 0.0) -> Terms:
         """The terms of `scale * logit + shift`."""
-        return Terms(self.start, self.end, self.value * scale, self.bias * scale + shift)
+        return replace(self, value=self.value * scale, bias=self.bias * scale + shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Scores:
 
 
 class Model(ABC):
-    """A base model that scores clean texts; loading one runs nobody's code."""
+    """A base model that scores cleaned texts; loading one runs nobody's code."""
 
     kind: ClassVar[str]
 
@@ -59,8 +64,8 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
-        """Logits of clean texts; positive means threat."""
+    def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
+        """Logits of cleaned texts; positive means threat."""
 
 
 def sigmoid(logit: Floats) -> Floats:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Model, Scores, Terms
 
@@ -132,9 +133,10 @@ class EncoderModel(Model):
             ) from error
         return cls(config=config, tokenizer=tokenizer, session=session)
 
-    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
-        """Logits of clean texts; windows of like length are run together."""
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
+        """Logits of cleaned texts; windows of like length are run together."""
+        plain = [text.text for text in texts]
+        encodings = self.tokenizer.encode_batch(plain, add_special_tokens=False)
         owners: list[int] = []
         cut: list[Window] = []
         for owner, encoding in enumerate(encodings):

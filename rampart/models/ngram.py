@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from rampart.data.cleaning import AlignedText
 from rampart.data.spans import visible_spans
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Model, Scores, Terms
@@ -179,16 +180,16 @@ class NgramModel(Model):
     def __post_init__(self) -> None:
         self._runs = _Runs(self.words.vocabulary, self.settings.words)
 
-    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
-        """Logits of clean texts; see the base class."""
-        values = [self._values(_TOKEN.findall(text)) for text in texts]
+    def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
+        """Logits of cleaned texts; see the base class."""
+        values = [self._values(_TOKEN.findall(text.text)) for text in texts]
         logits = np.array([self.bias + value.sum() for value in values], dtype=np.float64)
         if not explain:
             return Scores(logits, None)
         return Scores(logits, tuple(map(self._terms, texts, values)))
 
-    def _terms(self, text: str, value: Floats) -> Terms:
-        spans = visible_spans(_TOKEN_OR_SPACE, text)
+    def _terms(self, text: AlignedText, value: Floats) -> Terms:
+        spans = visible_spans(_TOKEN_OR_SPACE, text.text)
         return Terms(spans[:, 0], spans[:, 1], value, self.bias)
 
     def _values(self, text: list[str]) -> Floats:

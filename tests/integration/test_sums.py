@@ -26,7 +26,7 @@ def engine(bundle: Path) -> Engine:
 
 @pytest.mark.parametrize("name", ["ngram", "encoder"])
 def test_a_models_terms_make_up_its_logit(engine: Engine, mails: list[str], name: str) -> None:
-    scores = engine.models[name].score([clean(mail).text for mail in mails])
+    scores = engine.models[name].score([clean(mail) for mail in mails])
     assert scores.terms is not None
     sums = np.array([terms.bias + terms.value.sum() for terms in scores.terms])
     assert np.abs(sums - scores.logit).max() < 1e-4

@@ -10,6 +10,7 @@ import pytest
 from rampart.bundle.build import Origin, assemble, finish
 from rampart.bundle.store import verify
 from rampart.data.cleaning import clean
+from rampart.data.labelled import Labelled
 from rampart.errors import BundleError, TrainingError
 from rampart.models.base import sigmoid
 from rampart.models.kinds import KINDS
@@ -17,9 +18,9 @@ from tests.conftest import mails
 
 
 @pytest.fixture(scope="module")
-def validation() -> tuple[list[str], np.ndarray]:
+def validation() -> Labelled:
     texts, labels = mails(120, seed=2)
-    return [clean(text).text for text in texts], labels
+    return Labelled([clean(text).text for text in texts], labels, texts)
 
 
 def test_the_bundle_holds_the_models_as_they_were_given(
@@ -37,12 +38,10 @@ def test_the_bundle_holds_the_models_as_they_were_given(
 
 
 def test_thresholds_keep_to_the_false_positive_rate_on_validation(
-    trained_models: dict[str, Path], tmp_path: Path, validation: tuple[list[str], np.ndarray]
+    trained_models: dict[str, Path], tmp_path: Path, validation: Labelled
 ) -> None:
-    texts, labels = validation
-    manifest = assemble(
-        tmp_path / "bundle", trained_models, texts, labels, false_positive_rate=0.05
-    )
+    manifest = assemble(tmp_path / "bundle", trained_models, validation, false_positive_rate=0.05)
+    texts, labels = validation.aligned(), validation.labels
     logits = {name: KINDS[name].load(tmp_path / "bundle" / name).score(texts).logit
               for name in trained_models}  # fmt: skip
     measured = [
@@ -55,14 +54,14 @@ def test_thresholds_keep_to_the_false_positive_rate_on_validation(
 
 
 def test_the_manifest_says_where_the_bundle_comes_from(
-    trained_models: dict[str, Path], tmp_path: Path, validation: tuple[list[str], np.ndarray]
+    trained_models: dict[str, Path], tmp_path: Path, validation: Labelled
 ) -> None:
     origin = Origin(
         source_revision="abc", data_fingerprint="def", labels=("fine", "phishing"),
         parameters={"seed": "1"},
     )  # fmt: skip
     ngram = {"ngram": trained_models["ngram"]}
-    manifest = assemble(tmp_path / "bundle", ngram, *validation, origin=origin)
+    manifest = assemble(tmp_path / "bundle", ngram, validation, origin=origin)
     assert verify(tmp_path / "bundle") == manifest
     assert (manifest.source_revision, manifest.data_fingerprint) == ("abc", "def")
     assert manifest.labels == ("fine", "phishing")
@@ -73,22 +72,22 @@ def test_a_split_that_cannot_calibrate_leaves_no_bundle(
     trained_models: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="both classes"):
-        assemble(tmp_path / "b", trained_models, ["a", "b"], np.zeros(2, dtype=np.int8))
+        assemble(tmp_path / "b", trained_models, Labelled(["a", "b"], np.zeros(2, dtype=np.int8)))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["tabular", "../ngram", "ngram"])
 def test_a_model_of_no_known_kind_or_that_is_not_there_is_refused(
-    tmp_path: Path, kind: str, validation: tuple[list[str], np.ndarray]
+    tmp_path: Path, kind: str, validation: Labelled
 ) -> None:
     with pytest.raises(TrainingError, match=f"no model of the kind {kind}"):
-        assemble(tmp_path / "b", {kind: tmp_path / "nowhere"}, *validation)
+        assemble(tmp_path / "b", {kind: tmp_path / "nowhere"}, validation)
     assert not list(tmp_path.iterdir())
 
 
-def test_no_models_are_no_bundle(tmp_path: Path, validation: tuple[list[str], np.ndarray]) -> None:
+def test_no_models_are_no_bundle(tmp_path: Path, validation: Labelled) -> None:
     with pytest.raises(TrainingError, match="no model to put in a bundle"):
-        assemble(tmp_path / "b", {}, *validation)
+        assemble(tmp_path / "b", {}, validation)
 
 
 def test_a_finished_bundle_is_the_candidate_with_its_measure(bundle: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rampart.compression.onnx import export_encoder
 from rampart.errors import TrainingError
 from rampart.models.encoder import EncoderModel
 from rampart.training.network import EncoderNetwork
-from tests.conftest import mails
+from tests.conftest import mails, plain
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_served_encoder_gives_the_networks_logits(
         with torch.inference_mode():
             mask = torch.ones_like(row)
             expected.append(network(network.lower(row, mask), mask)["logits"].item())
-    assert model.score(texts).logit == pytest.approx(expected, abs=1e-4)
+    assert model.score(plain(*texts)).logit == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_folder_holds_the_graph_its_tokenizer_and_its_config_and_no_weights_beside(

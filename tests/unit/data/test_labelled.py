@@ -44,9 +44,28 @@ def test_without_a_size_all_are_taken() -> None:
 
 def test_a_part_holds_the_clean_texts_of_its_rows() -> None:
     table = pd.DataFrame({
-        "clean": ["a", "b", "c"], "label": [0, 1, 1], "split": ["train", "test", "train"],
+        "clean": ["a", "b", "c"], "text": ["A", "B", "C"], "campaign": ["x", "y", "x"],
+        "label": [0, 1, 1], "split": ["train", "test", "train"],
     })  # fmt: skip
     part = Labelled.part(table, "split", "train")
-    assert part.texts == ["a", "c"]
+    assert (part.texts, part.sent, part.campaigns) == (["a", "c"], ["A", "C"], ["x", "x"])
     assert part.labels.tolist() == [0, 1]
     assert part.labels.dtype == np.int8
+
+
+def test_rows_keep_all_that_is_known_of_them() -> None:
+    texts, sent, campaigns = ["a", "b", "c"], ["<p>a", "<p>b", "<p>c"], ["x", "y", "z"]
+    whole = Labelled(texts, np.array([0, 1, 0], dtype=np.int8), sent, campaigns)
+    chosen = whole.rows(np.array([2, 1]))
+    assert (chosen.texts, chosen.sent, chosen.campaigns) == (
+        ["c", "b"], ["<p>c", "<p>b"], ["z", "y"],
+    )  # fmt: skip
+    assert chosen.labels.tolist() == [0, 1]
+
+
+def test_models_get_the_text_as_sent_where_it_is_known() -> None:
+    one = np.array([1], dtype=np.int8)
+    [aligned] = Labelled(["a b"], one, ["<p>a <b>b</b>"]).aligned()
+    assert aligned.source == "<p>a <b>b</b>"
+    [aligned] = Labelled(["a b"], one).aligned()
+    assert (aligned.text, aligned.source) == ("a b", "a b")

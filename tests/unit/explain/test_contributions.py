@@ -95,3 +95,16 @@ def test_a_text_without_words_is_all_bias() -> None:
     parts = contributions(clean(" \n "), [_terms([(0, 1, 1.0)], bias=0.5)], 0.25, 5)
     assert parts.bias == pytest.approx(1.75)
     assert not parts.value.size
+
+
+def test_a_term_of_the_source_is_shared_by_its_words_and_else_a_span_of_its_own() -> None:
+    source = "<a href='http://x.example/'>pay now</a> or leave"
+    seen, unseen = source.index("pay now"), source.index("http")
+    terms = Terms(
+        np.array([seen, unseen]), np.array([seen + 7, unseen + 17]), np.array([2.0, 3.0]), 0.5, True
+    )
+    parts = contributions(clean(source), [terms], 0.0, 10)
+    assert dict(zip(_words(source, parts), parts.value.tolist(), strict=True)) == {
+        "http://x.example/": 3.0, "pay": 1.0, "now": 1.0,
+    }  # fmt: skip
+    assert parts.bias == 0.5

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rampart.bundle.store import read_manifest, seal
+from rampart.data.cleaning import AlignedText
 from rampart.ensembles.base import Ensemble, Stage
 from rampart.inference.engine import Engine
 from rampart.models.base import Model, Scores, sigmoid
@@ -32,7 +33,7 @@ class Counted(Model):
     def load(cls, folder: Path, *, threads: int | None = None) -> Counted:
         raise NotImplementedError
 
-    def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
+    def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
         self.asked += texts
         return self.model.score(texts, explain=explain)
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampart.bundle.store import read_manifest, seal
+from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError, InputError
 from rampart.inference.engine import Engine
 from rampart.models.base import Model, Scores
@@ -129,7 +130,7 @@ def test_the_warm_up_asks_every_model(engine: Engine) -> None:
         def load(cls, folder: Path, *, threads: int | None = None) -> Asked:
             raise NotImplementedError
 
-        def score(self, texts: Sequence[str], *, explain: bool = True) -> Scores:
+        def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
             asked.append(self.name)
             return self.model.score(texts, explain=explain)
 

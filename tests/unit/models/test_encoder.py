@@ -20,7 +20,7 @@ from rampart.models.encoder import (
     length_batches,
     windows,
 )
-from tests.conftest import mails
+from tests.conftest import mails, plain
 
 window_settings = st.builds(
     WindowSettings,
@@ -105,7 +105,7 @@ def test_terms_and_bias_make_up_the_logit(
 ) -> None:
     model = _with_window(trained_models["encoder"], tmp_path / "encoder", **window)
     texts = [*mails(20, seed=21)[0], LONG, "", " ", "\u200b", "x", "e\u0301 \U0001f600"]
-    scores = model.score(texts)
+    scores = model.score(plain(*texts))
     for text, logit, terms in zip(texts, scores.logit, scores.terms or (), strict=True):
         assert terms.bias + terms.value.sum() == pytest.approx(logit, abs=1e-6)
         assert np.all((terms.start >= 0) & (terms.start < terms.end) & (terms.end <= len(text)))
@@ -113,7 +113,7 @@ def test_terms_and_bias_make_up_the_logit(
 
 def test_terms_point_at_the_pieces_of_the_text(model: EncoderModel) -> None:
     text = "\U0001f600 Win a PRIZE today"
-    (terms,) = model.score([text]).terms or ()
+    (terms,) = model.score(plain(text)).terms or ()
     pieces = [text[a:b] for a, b in zip(terms.start, terms.end, strict=True)]
     assert pieces[-4:] == ["Win", "a", "PRIZE", "today"]
 
@@ -126,14 +126,14 @@ def test_what_a_token_without_a_span_adds_goes_into_the_bias(model: EncoderModel
 
 
 def test_an_empty_text_gets_the_bias(model: EncoderModel) -> None:
-    assert model.score(["", "\n \t"]).logit == pytest.approx([model.config.bias] * 2)
+    assert model.score(plain("", "\n \t")).logit == pytest.approx([model.config.bias] * 2)
 
 
 def test_no_texts_get_no_scores_and_no_terms_come_unasked(model: EncoderModel) -> None:
-    assert model.score([]).logit.shape == (0,)
-    scores = model.score(["Win a prize"], explain=False)
+    assert model.score(plain()).logit.shape == (0,)
+    scores = model.score(plain("Win a prize"), explain=False)
     assert scores.terms is None
-    assert scores.logit == pytest.approx(model.score(["Win a prize"]).logit)
+    assert scores.logit == pytest.approx(model.score(plain("Win a prize")).logit)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 64, 512, 1_000_000])
@@ -141,20 +141,20 @@ def test_the_company_of_a_text_does_not_change_its_logit(
     model: EncoderModel, batch_tokens: int
 ) -> None:
     texts = [*mails(16, seed=22)[0], "", "x", LONG]
-    alone = [model.score([text]).logit[0] for text in texts]
+    alone = [model.score(plain(text)).logit[0] for text in texts]
     batched = EncoderModel(model.config, model.tokenizer, model.session, batch_tokens)
-    assert batched.score(texts).logit == pytest.approx(alone, abs=1e-5)
-    assert batched.score(texts[::-1]).logit[::-1] == pytest.approx(alone, abs=1e-5)
+    assert batched.score(plain(*texts)).logit == pytest.approx(alone, abs=1e-5)
+    assert batched.score(plain(*texts[::-1])).logit[::-1] == pytest.approx(alone, abs=1e-5)
 
 
 def test_a_long_text_is_read_at_its_head_and_its_tail(model: EncoderModel) -> None:
     room, tail = model.config.window.tokens - 2, model.config.window.tail
     words = ["lunch"] * 200
-    (plain,) = model.score([" ".join(words)]).logit
+    (unchanged,) = model.score(plain(" ".join(words))).logit
     for position, read in ((0, True), (room - tail, False), (100, False), (199, True)):
         changed = [*words[:position], "prize", *words[position + 1 :]]
-        (logit,) = model.score([" ".join(changed)]).logit
-        assert (abs(logit - plain) > 1e-6) == read
+        (logit,) = model.score(plain(" ".join(changed))).logit
+        assert (abs(logit - unchanged) > 1e-6) == read
 
 
 def test_inner_windows_read_what_lies_between(
@@ -164,9 +164,9 @@ def test_inner_windows_read_what_lies_between(
     model = _with_window(folder, tmp_path / "encoder", inner=8, inner_share=0.5)
     words = ["lunch"] * 200
     changed = [*words[:100], "prize", *words[101:]]
-    plain, other = model.score([" ".join(words), " ".join(changed)]).logit
-    assert abs(plain - other) > 1e-6
-    (terms,) = model.score([" ".join(words)]).terms or ()
+    one, other = model.score(plain(" ".join(words), " ".join(changed))).logit
+    assert abs(one - other) > 1e-6
+    (terms,) = model.score(plain(" ".join(words))).terms or ()
     assert len(terms.value) == 200
 
 
@@ -180,8 +180,8 @@ def test_the_logit_of_windows_is_the_mean_of_theirs(
     words = [("prize", "lunch", "meeting", "loans")[number * 7 % 4] for number in range(100)]
     parts = [" ".join(words[at] for at in w.position) for w in windows(100, settings_)]
     shares = np.array([window.share for window in windows(100, settings_)])
-    whole = cut.score([" ".join(words)]).logit[0]
-    assert whole == pytest.approx(float(shares @ model.score(parts).logit), abs=1e-5)
+    whole = cut.score(plain(" ".join(words))).logit[0]
+    assert whole == pytest.approx(float(shares @ model.score(plain(*parts)).logit), abs=1e-5)
 
 
 def _overwrite(name: str, content: bytes) -> Callable[[Path], None]:

@@ -25,7 +25,7 @@ from rampart.models.ngram import (
     word_ngrams,
 )
 from rampart.training.ngram import fit_ngram
-from tests.conftest import mails
+from tests.conftest import mails, plain
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_tokens_are_lower_case_words_with_digits_as_zeros_and_each_sign_by_itsel
 def test_a_token_without_end_is_cut_and_keeps_its_span(model: NgramModel) -> None:
     text = "x" * 1_000
     assert tokens(text) == ["x" * 40]
-    (terms,) = model.score([text]).terms or ()
+    (terms,) = model.score(plain(text)).terms or ()
     assert (terms.start.tolist(), terms.end.tolist()) == ([0], [1_000])
 
 
@@ -65,7 +65,7 @@ def test_character_ngrams_stay_inside_a_word_with_its_edges() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=300))
 def test_the_terms_of_any_text_make_up_its_logit_word_by_word(model: NgramModel, text: str) -> None:
-    scores = model.score([text])
+    scores = model.score(plain(text))
     assert scores.terms is not None
     (terms,) = scores.terms
     assert terms.bias + terms.value.sum() == pytest.approx(scores.logit[0], abs=1e-9)
@@ -74,35 +74,37 @@ def test_the_terms_of_any_text_make_up_its_logit_word_by_word(model: NgramModel,
 
 
 def test_a_text_without_known_ngrams_gets_the_bias(model: NgramModel) -> None:
-    assert model.score(["", "\u4e00\u4e8c"]).logit == pytest.approx([model.bias] * 2)
+    assert model.score(plain("", "\u4e00\u4e8c")).logit == pytest.approx([model.bias] * 2)
 
 
 def test_an_ngram_shares_its_weight_evenly_among_its_words() -> None:
     words = Block({"a b": 0}, np.array([2.0]), np.array([3.0]))
     nothing = Block({}, np.zeros(0), np.zeros(0))
     model = NgramModel(NgramSettings(characters=None), words, nothing, bias=0.5)
-    (terms,) = model.score(["a b c"]).terms or ()
+    (terms,) = model.score(plain("a b c")).terms or ()
     assert terms.value == pytest.approx([1.5, 1.5, 0.0])
-    assert model.score(["a b a b"]).logit == pytest.approx([3.5])
+    assert model.score(plain("a b a b")).logit == pytest.approx([3.5])
 
 
 def test_no_texts_get_no_scores_and_no_terms_come_unasked(model: NgramModel) -> None:
-    assert model.score([]).logit.shape == (0,)
-    assert model.score(["Win a prize"], explain=False).terms is None
+    assert model.score(plain()).logit.shape == (0,)
+    assert model.score(plain("Win a prize"), explain=False).terms is None
 
 
 def test_what_was_scored_before_does_not_change_a_score(model: NgramModel) -> None:
     texts, _ = mails(20, seed=8)
-    first = model.score(texts).logit
-    model.score(["Words never seen before"])
-    assert np.array_equal(model.score(texts[::-1]).logit[::-1], first)
+    first = model.score(plain(*texts)).logit
+    model.score(plain("Words never seen before"))
+    assert np.array_equal(model.score(plain(*texts[::-1])).logit[::-1], first)
 
 
 def test_a_saved_model_scores_as_it_did(model: NgramModel, saved: Path) -> None:
     texts, _ = mails(40, seed=9)
     loaded = NgramModel.load(saved)
     assert loaded.settings == model.settings
-    assert loaded.score(texts).logit == pytest.approx(model.score(texts).logit, abs=1e-5)
+    assert loaded.score(plain(*texts)).logit == pytest.approx(
+        model.score(plain(*texts)).logit, abs=1e-5
+    )
 
 
 def test_a_saved_model_is_json_and_plain_arrays(saved: Path) -> None:

@@ -13,7 +13,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from rampart.errors import TrainingError
 from rampart.models.ngram import NgramModel, NgramSettings
 from rampart.training.ngram import NgramTraining, fit_ngram
-from tests.conftest import mails
+from tests.conftest import mails, plain
 
 
 def _words(text: str) -> list[str]:
@@ -62,7 +62,9 @@ def test_scores_are_those_of_scikit_learns_own_pipeline(settings: NgramTraining)
     fresh = [*mails(60, seed=11)[0], "", "Nothing of this is known: xyzzy"]
     ours = fit_ngram(texts, labels, settings)
     theirs = _scikit_learn(ours, settings).fit(texts, labels)  # type: ignore[attr-defined]
-    assert ours.score(fresh).logit == pytest.approx(theirs.decision_function(fresh), abs=1e-6)
+    assert ours.score(plain(*fresh)).logit == pytest.approx(
+        theirs.decision_function(fresh), abs=1e-6
+    )
 
 
 def test_the_vocabulary_is_scikit_learns() -> None:
@@ -99,7 +101,7 @@ def test_a_rare_class_weighs_as_much_as_a_common_one() -> None:
     # Nothing tells the classes apart, so only their masses could push the score off zero.
     texts = ["the same words"] * 20
     labels = np.array([1, *[0] * 19], dtype=np.int8)
-    assert fit_ngram(texts, labels).score(texts[:1]).logit == pytest.approx([0.0], abs=1e-3)
+    assert fit_ngram(texts, labels).score(plain(*texts[:1])).logit == pytest.approx([0.0], abs=1e-3)
 
 
 def test_texts_of_one_class_are_refused() -> None:
