@@ -8,18 +8,16 @@ bias, so that bias + contributions is the logit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rampart.data.cleaning import AlignedText
-from rampart.data.spans import visible_spans
 from rampart.models.base import Floats, Ints, Terms
 
-# A word, in pieces that can be shown, or one other sign; and what parts them.
-_UNIT_OR_SPACE = re.compile(r"\w{1,64}|[^\w\s]|\s+")
+# A longer word is shown in pieces of so many characters.
+_SHOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def contributions(
     What a reader does not see (an address behind a link, a hidden element) is a span of its own;
     a term of the source that holds words is shared by them.
     """
-    units = visible_spans(_UNIT_OR_SPACE, aligned.text)
+    units = _units(aligned.word_spans)
     start, end = aligned.to_source(units[:, 0], units[:, 1])
     value = np.zeros(len(units))
     bias = intercept + sum(terms.bias for terms in weighted)
@@ -69,6 +67,17 @@ def contributions(
     order = order[strength[order] > 0]
     bias += float(value.sum() - value[order].sum())
     return Contributions(start[order], end[order], value[order], bias)
+
+
+def _units(words: Ints) -> Ints:
+    """The words, long ones cut into pieces that can be shown."""
+    pieces = -(-(words[:, 1] - words[:, 0]) // _SHOWN)
+    if not len(words) or pieces.max() == 1:
+        return words
+    begin, end = np.repeat(words, pieces, axis=0).T
+    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+    begin = begin + (np.arange(len(begin)) - first) * _SHOWN
+    return np.stack([begin, np.minimum(begin + _SHOWN, end)], axis=1)
 
 
 def _share(

@@ -21,13 +21,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rampart.data.cleaning import AlignedText
-from rampart.data.spans import visible_spans
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Model, Scores, Terms
 
-# Signs count as words: money, emphasis, rules and boxes tell much in this trade.
-_TOKEN = re.compile(r"[^\w\s]|\w+")
-_TOKEN_OR_SPACE = re.compile(rf"{_TOKEN.pattern}|\s+")
 _DIGIT = re.compile(r"\d")
 _LONGEST_TOKEN = 40
 _LONGEST_RUN = 3
@@ -67,7 +63,7 @@ def normalised(token: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """The normalised tokens of a text."""
-    return [normalised(token) for token in _TOKEN.findall(text)]
+    return [normalised(word) for word in AlignedText.plain(text).words]
 
 
 def word_ngrams(words: Sequence[str], longest: int) -> Iterator[str]:
@@ -182,14 +178,14 @@ class NgramModel(Model):
 
     def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
         """Logits of cleaned texts; see the base class."""
-        values = [self._values(_TOKEN.findall(text.text)) for text in texts]
+        values = [self._values(text.words) for text in texts]
         logits = np.array([self.bias + value.sum() for value in values], dtype=np.float64)
         if not explain:
             return Scores(logits, None)
         return Scores(logits, tuple(map(self._terms, texts, values)))
 
     def _terms(self, text: AlignedText, value: Floats) -> Terms:
-        spans = visible_spans(_TOKEN_OR_SPACE, text.text)
+        spans = text.word_spans
         return Terms(spans[:, 0], spans[:, 1], value, self.bias)
 
     def _values(self, text: list[str]) -> Floats:

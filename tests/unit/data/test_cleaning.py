@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -176,3 +178,11 @@ def test_a_megabyte_of_one_thing_does_not_hold_it_up(unit: str) -> None:
     aligned = clean(source)
     assert len(aligned.text) == len(aligned.starts)
     assert len(aligned.text) <= len(source)
+
+
+@given(st.text())
+def test_words_are_runs_of_letters_and_single_signs_where_they_stand(text: str) -> None:
+    aligned = AlignedText.plain(text)
+    found = [(match.group(), match.span()) for match in re.finditer(r"\w+|[^\w\s]", text)]
+    assert aligned.words == [word for word, _ in found]
+    assert [tuple(span) for span in aligned.word_spans.tolist()] == [span for _, span in found]

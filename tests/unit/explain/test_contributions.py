@@ -83,6 +83,8 @@ def test_a_word_without_end_is_shown_in_pieces() -> None:
     source = "x" * 200
     parts = contributions(clean(source), [_terms([(0, 200, 1.0)])], 0.0, 5)
     assert (parts.start.tolist(), parts.end.tolist()) == ([0], [64])
+    later = contributions(clean(source), [_terms([(190, 200, 1.0)])], 0.0, 5)
+    assert (later.start.tolist(), later.end.tolist()) == ([128], [192])
 
 
 def test_a_term_before_the_first_word_counts_for_it() -> None:
