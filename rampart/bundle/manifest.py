@@ -54,7 +54,7 @@ class ModelEntry(_Document):
     """
 
     name: str
-    kind: Literal["ngram", "encoder"]
+    kind: Literal["ngram", "tabular", "encoder"]
     folder: str
     cost: float = Field(ge=0)
     calibration: Calibration = Calibration()

@@ -13,6 +13,7 @@ _TITLES = {
     "clean": "Parse, clean, find campaigns",
     "split": "Split by campaign and by time",
     "train-ngram": "Train the n-grams",
+    "train-tabular": "Train the trees over features",
     "train-encoder": "Train the encoder",
     "export-onnx": "Export the encoder to ONNX",
     "combine": "Calibrate and combine",

@@ -31,7 +31,13 @@ PARTS = {
     "serve": ["rampart.inference", "serving"],
     "data": ["rampart.data"],
     "evaluate": ["rampart.evaluation", "rampart.bundle", "rampart.inference"],
-    "train": ["rampart.training", "rampart.compression", "rampart.data", "rampart.bundle"],
+    "train": [
+        "rampart.features",
+        "rampart.training",
+        "rampart.compression",
+        "rampart.data",
+        "rampart.bundle",
+    ],
     "registry": ["rampart.registry"],
     "pipelines": ["pipelines", "components", "rampart"],
 }

@@ -100,7 +100,7 @@ def test_a_weight_for_a_model_that_is_not_here_is_refused() -> None:
 
 def test_a_kind_that_nobody_can_read_is_refused() -> None:
     model = {"name": "ngram", "kind": "pickle", "folder": "ngram", "cost": 0.2}
-    with pytest.raises(ValidationError, match="'ngram' or 'encoder'"):
+    with pytest.raises(ValidationError, match="'ngram', 'tabular' or 'encoder'"):
         _read(models=[model])
 
 

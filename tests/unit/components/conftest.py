@@ -37,12 +37,15 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     from components.train.combine import combine
     from components.train.encoder import train_encoder
     from components.train.ngram import train_ngram
+    from components.train.tabular import train_tabular
 
     folder.mkdir(parents=True, exist_ok=True)
     make = maker(folder)
     ngram, network = make(dsl.Model, "ngram"), make(dsl.Model, "network")
+    tabular = make(dsl.Model, "tabular")
     encoder, candidate = make(dsl.Model, "encoder"), make(dsl.Model, "candidate")
     train_ngram.python_func(table=table, column=column, words=2, regularisation=30.0, model=ngram)
+    train_tabular.python_func(table=table, column=column, learning_rate=0.1, seed=0, model=tabular)
     train_encoder.python_func(
         table=table,
         column=column,
@@ -62,6 +65,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         table=table,
         column=column,
         ngram=ngram,
+        tabular=tabular,
         encoder=encoder,
         false_positive_rate=0.01,
         fingerprint="f" * 64,
@@ -71,7 +75,9 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         seed=0,
         candidate=candidate,
     )
-    return SimpleNamespace(ngram=ngram, network=network, encoder=encoder, candidate=candidate)
+    return SimpleNamespace(
+        ngram=ngram, tabular=tabular, network=network, encoder=encoder, candidate=candidate
+    )
 
 
 @pytest.fixture(scope="session")

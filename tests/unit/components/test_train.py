@@ -10,8 +10,10 @@ from rampart.data.tables import read_table
 from rampart.inference.engine import Engine
 
 
-def test_both_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> None:
+def test_the_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> None:
     assert chain.present.ngram.metadata == {"texts": 180, "column": "split"}
+    assert chain.present.tabular.metadata["texts"] == 180
+    assert chain.present.tabular.metadata["trees"] > 0
     assert chain.present.network.metadata["column"] == "split"
     assert chain.present.encoder.metadata["largest_difference"] < 1e-3
 
@@ -29,7 +31,7 @@ def test_combine_seals_a_bundle_that_answers(chain: SimpleNamespace) -> None:
     }
     assert manifest.data_fingerprint == "f" * 64
     assert manifest.parameters["encoder trained on"] == "all"
-    assert [model.name for model in manifest.models] == ["ngram", "encoder"]
+    assert [model.name for model in manifest.models] == ["ngram", "tabular", "encoder"]
     rows = read_table(chain.table.path)
     tested = rows[rows["split"] == "test"]
     verdicts = Engine.load(Path(chain.present.candidate.path)).score(list(tested["text"]), top_k=0)

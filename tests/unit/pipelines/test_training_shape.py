@@ -64,7 +64,7 @@ def test_the_gate_and_the_registration_are_never_taken_from_the_cache(
 
 
 def test_there_are_fourteen_steps(spec: dict[str, Any]) -> None:
-    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 14
+    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 16
 
 
 def test_nothing_is_installed_and_every_step_runs_in_one_image(spec: dict[str, Any]) -> None:

@@ -1,0 +1,109 @@
+"""Fitting boosted trees over named features."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from rampart.data.labelled import Labelled
+from rampart.errors import TrainingError
+from rampart.features.families import FAMILIES
+from rampart.models.base import Floats
+from rampart.models.tabular import TabularFeatures, TabularModel, columns_of, read
+
+
+class TabularTraining(BaseModel):
+    """How the trees are fitted.
+
+    Attributes:
+        families: of features.
+        leaves: of a tree at the most.
+        learning_rate: of boosting.
+        rounds: trees at the most; fewer where validation stops getting better.
+        patience: rounds without a better validation loss until it stops.
+        leaf_texts: texts in a leaf at the least.
+        without: features that are left out, to measure what they are worth.
+        seed: of the draws.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    families: tuple[str, ...] = ("security",)
+    leaves: int = Field(default=15, ge=2)
+    learning_rate: float = Field(default=0.04, gt=0)
+    rounds: int = Field(default=800, ge=1)
+    patience: int = Field(default=60, ge=1)
+    leaf_texts: int = Field(default=10, ge=1)
+    without: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def fit_tabular(
+    train: Labelled, validation: Labelled, settings: TabularTraining | None = None
+) -> TabularModel:
+    """Fit on labelled texts, classes weighted to equal mass, and stop early on validation.
+
+    Raises:
+        TrainingError: one class is missing, or a family or a feature is not known.
+    """
+    import lightgbm
+
+    settings = settings or TabularTraining()
+    unknown = [name for name in settings.families if name not in FAMILIES]
+    if unknown or not settings.families:
+        raise TrainingError(
+            f"There are no features {unknown}.", f"Name families of {sorted(FAMILIES)}."
+        )
+    for part, name in ((train, "training"), (validation, "validation")):
+        if len(set(part.labels.tolist())) < 2:
+            raise TrainingError(
+                f"All {len(part.labels)} {name} texts have one label.",
+                "Give texts of both classes, 0 for harmless and 1 for threats.",
+            )
+    families = [FAMILIES[name]() for name in settings.families]
+    columns = columns_of(families)
+    if left_out := set(settings.without) - set(columns):
+        raise TrainingError(f"There are no features {sorted(left_out)} to leave out.")
+
+    def table(part: Labelled) -> Floats:
+        values = np.array([reading.values for reading in read(families, part.aligned())])
+        values[:, [columns.index(name) for name in settings.without]] = 0.0
+        return values
+
+    fitted = lightgbm.Dataset(
+        table(train), train.labels, weight=_weights(train), feature_name=list(columns)
+    )
+    watched = lightgbm.Dataset(
+        table(validation), validation.labels, weight=_weights(validation), reference=fitted
+    )
+    booster = lightgbm.train(
+        {
+            "objective": "binary",
+            "num_leaves": settings.leaves,
+            "learning_rate": settings.learning_rate,
+            "min_data_in_leaf": settings.leaf_texts,
+            "feature_fraction": 0.5,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "lambda_l2": 1.0,
+            "seed": settings.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbosity": -1,
+        },
+        fitted,
+        num_boost_round=settings.rounds,
+        valid_sets=[watched],
+        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
+    )
+    # Written and read again, so that what is measured is what will be served: the best round's.
+    trees = lightgbm.Booster(model_str=booster.model_to_string())
+    features = TabularFeatures(families=settings.families, columns=columns)
+    return TabularModel(features, families, trees)
+
+
+def _weights(part: Labelled) -> Floats:
+    """Weights that give both classes the same mass, with a mean of one."""
+    counts = np.bincount(part.labels, minlength=2)
+    weights: Floats = (len(part.labels) / (2.0 * counts))[part.labels]
+    return weights
