@@ -40,5 +40,6 @@ def test_no_logit_overflows() -> None:
 def test_a_kind_is_known_by_the_name_that_its_class_gives() -> None:
     assert {name: kind.kind for name, kind in KINDS.items()} == {
         "ngram": "ngram",
+        "tabular": "tabular",
         "encoder": "encoder",
     }
