@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rampart.models.base import Floats
+from rampart.models.calibration import fit_platt
 
 
 class Stage(BaseModel):
@@ -42,6 +45,14 @@ class Stage(BaseModel):
         """The stage's logits from those of its models."""
         parts = [weight * logits[model] for model, weight in self.weights.items()]
         return self.intercept + sum(parts[1:], start=parts[0])
+
+
+def calibrated(stage: Stage, logits: Mapping[str, Floats], labels: NDArray[np.int8]) -> Stage:
+    """A stage with its Platt scaling on held-out logits folded into its weights."""
+    final = fit_platt(stage.combine(logits), labels)
+    weights = {name: final.scale * weight for name, weight in stage.weights.items()}
+    intercept = final.scale * stage.intercept + final.shift
+    return stage.model_copy(update={"weights": weights, "intercept": intercept})
 
 
 class Ensemble(BaseModel):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rampart.ensembles.base import Ensemble, Stage
+from rampart.ensembles.base import Ensemble, Stage, calibrated
 from rampart.models.base import Floats, sigmoid
 from rampart.models.calibration import Calibration, fit_platt
 
@@ -43,11 +43,10 @@ def fit_voting(
         share = float(_SHARES[int(np.argmin(losses))])
         mean = (1 - share) * mean + share * joining
         shares = {other: part * (1 - share) for other, part in shares.items()} | {name: share}
-    final = fit_platt(mean, labels)
-    weights = {name: final.scale * shares[name] * calibrations[name].scale for name in names}
+    weights = {name: shares[name] * calibrations[name].scale for name in names}
     shift = sum(shares[name] * calibrations[name].shift for name in names)
-    stage = Stage(name=NAME, weights=weights, intercept=final.scale * shift + final.shift)
-    return Ensemble(kind=NAME, stages=(stage,))
+    stage = Stage(name=NAME, weights=weights, intercept=shift)
+    return Ensemble(kind=NAME, stages=(calibrated(stage, logits, labels),))
 
 
 def _log_loss(logit: Floats, labels: NDArray[np.int8]) -> float:

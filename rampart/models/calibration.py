@@ -49,7 +49,7 @@ def fit_platt(logit: Floats, labels: NDArray[np.int8]) -> Calibration:
         )
     target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     spread = float(logit.std()) or 1.0
-    scale, shift = _newton(logit / spread, target)
+    scale, shift = fit_logistic((logit / spread)[None], target).tolist()
     if scale <= 0:
         raise TrainingError(
             f"The model does not rank threats above harmless texts (scale {scale:.3g}).",
@@ -58,24 +58,35 @@ def fit_platt(logit: Floats, labels: NDArray[np.int8]) -> Calibration:
     return Calibration(scale=scale / spread, shift=shift)
 
 
-def _newton(logit: Floats, target: Floats, steps: int = 100) -> tuple[float, float]:
-    """Least log loss of sigmoid(scale * logit + shift), by damped Newton steps."""
-    design = np.stack([logit, np.ones_like(logit)])
-    beta = np.zeros(2)
+def fit_logistic(columns: Floats, target: Floats, *, ridge: float = 0.0) -> Floats:
+    """Logistic regression by damped Newton steps.
+
+    Args:
+        columns: what it regresses on, [d, n].
+        target: probabilities, [n].
+        ridge: penalty on the squared coefficients, for each text; the intercept has none.
+
+    Returns:
+        d coefficients and the intercept.
+    """
+    design = np.vstack([columns, np.ones(columns.shape[1])])
+    beta = np.zeros(len(design))
+    penalty = ridge * design.shape[1] * np.append(np.ones(len(columns)), 0.0)
 
     def loss(at: Floats) -> float:
         score = at @ design
-        return float(np.sum(np.logaddexp(0.0, score) - target * score))
+        fit = np.sum(np.logaddexp(0.0, score) - target * score)
+        return float(fit + 0.5 * penalty @ at**2)
 
-    for _ in range(steps):
+    for _ in range(100):
         probability = sigmoid(beta @ design)
-        gradient = design @ (probability - target)
-        curvature = (design * (probability * (1 - probability))) @ design.T + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
+        gradient = design @ (probability - target) + penalty * beta
+        curvature = (design * (probability * (1 - probability))) @ design.T
+        step = np.linalg.solve(curvature + np.diag(penalty + 1e-9), gradient)
         size = 1.0
         while loss(beta - size * step) > loss(beta) and size > 1e-6:
             size /= 2
         beta = beta - size * step
         if np.abs(size * step).max() < 1e-8:
             break
-    return float(beta[0]), float(beta[1])
+    return beta
