@@ -80,7 +80,7 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
     assert _served(folder / "bundle") == []
 
     again = _run([*call, "--json"])
-    assert again.stderr.count("done before") == 12
+    assert again.stderr.count("done before") == 14
     document = json.loads(again.stdout)
     assert verify(Path(document["bundle"])).id == manifest.id
     labels = [verdict["label"] for verdict in document["verdicts"]]
