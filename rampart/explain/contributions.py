@@ -84,11 +84,16 @@ def _share(
     terms: Terms, start: Ints, end: Ints, value: Floats, unseen: dict[tuple[int, int], float]
 ) -> None:
     """Give each term of the source to the words in its span, or to the span if it has none."""
-    first = np.searchsorted(end, terms.start, side="right").tolist()
-    behind = np.searchsorted(start, terms.end, side="left").tolist()
-    spans = zip(terms.start.tolist(), terms.end.tolist(), strict=True)
-    for span, part, low, high in zip(spans, terms.value.tolist(), first, behind, strict=True):
-        if low < high:
-            value[low:high] += part / (high - low)
-        else:
-            unseen[span] = unseen.get(span, 0.0) + part
+    first = np.searchsorted(end, terms.start, side="right")
+    words = np.searchsorted(start, terms.end, side="left") - first
+    holds = words > 0
+    counts = words[holds]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    np.add.at(
+        value,
+        np.repeat(first[holds], counts) + within,
+        np.repeat(terms.value[holds] / counts, counts),
+    )
+    for row in np.flatnonzero(~holds).tolist():
+        span = int(terms.start[row]), int(terms.end[row])
+        unseen[span] = unseen.get(span, 0.0) + float(terms.value[row])

@@ -8,7 +8,7 @@ feature which no place shows (the share of capitals, the absence of links) goes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
-from rampart.features.base import FeatureFamily, Reading, Span
+from rampart.features.base import FeatureFamily, Reading
 from rampart.features.families import FAMILIES
 from rampart.models.base import Floats, Ints, Model, Scores, Terms
 
@@ -79,6 +79,10 @@ class TabularModel(Model):
     families: Sequence[FeatureFamily]
     booster: Any
     threads: int = 0
+    _column: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._column = {name: column for column, name in enumerate(self.features.columns)}
 
     def score(self, texts: Sequence[AlignedText], *, explain: bool = True) -> Scores:
         """Logits of cleaned texts; see the base class."""
@@ -97,18 +101,16 @@ class TabularModel(Model):
         return predicted
 
     def _terms(self, reading: Reading, parts: Floats) -> Terms:
-        bias = float(parts[-1])
-        total: dict[Span, float] = {}
-        for name, part in zip(self.features.columns, parts[:-1].tolist(), strict=True):
-            spans = reading.evidence.get(name)
-            if not spans:
-                bias += part
-                continue
-            for span in spans:
-                total[span] = total.get(span, 0.0) + part / len(spans)
-        bounds: Ints = np.array(list(total), dtype=np.int64).reshape(-1, 2)
-        value: Floats = np.array(list(total.values()), dtype=np.float64)
-        return Terms(bounds[:, 0], bounds[:, 1], value, bias, of_source=True)
+        """Each feature's part on the places where it was read, the others' in the bias."""
+        value = parts[:-1].copy()
+        shown = [self._column[name] for name in reading.evidence]
+        counts = [len(spans) for spans in reading.evidence.values()]
+        spans = [span for places in reading.evidence.values() for span in places]
+        bounds: Ints = np.array(spans, dtype=np.int64).reshape(-1, 2)
+        shares = np.repeat(value[shown] / counts, counts) if shown else np.zeros(0)
+        value[shown] = 0.0
+        bias = float(parts[-1] + value.sum())
+        return Terms(bounds[:, 0], bounds[:, 1], shares, bias, of_source=True)
 
     def save(self, folder: Path) -> None:
         """Write model.txt and features.json."""
