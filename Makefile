@@ -13,7 +13,8 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
-	benchmark-quality benchmark-explanations benchmark-memory benchmark-campaigns clean distclean
+	benchmark-quality benchmark-explanations benchmark-memory benchmark-campaigns \
+	benchmark-features clean distclean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +69,9 @@ benchmark-explanations: setup ## Print what the explanations cost and how exact 
 
 benchmark-memory: setup ## Print the memory of `rampart score` over 100,000 texts
 	$(RUN)/python -m benchmarks.memory $(ARGS)
+
+benchmark-features: setup ## Print what each family of features costs on a thousand mails
+	$(RUN)/python -m benchmarks.features $(ARGS)
 
 benchmark-campaigns: setup ## Print how finding campaigns grows with the number of mails
 	$(RUN)/python -m benchmarks.campaigns $(ARGS)

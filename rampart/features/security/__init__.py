@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from rampart.data.cleaning import AlignedText
 from rampart.features.base import Feature, FeatureFamily, Reading, Span
 from rampart.features.security import characters, lexicons, markup, prompts, urls
+from rampart.features.security.finding import Within
 from rampart.features.security.message import Message
 
 __all__ = ["SecurityFeatures"]
@@ -38,10 +40,18 @@ class SecurityFeatures(FeatureFamily):
         """The features of one text."""
         message = Message(text)
         values = np.zeros(len(self._features))
-        evidence: dict[str, list[Span]] = {}
+        places: dict[Within, list[Span]] = {within: [] for within in Within}
+        seen: list[tuple[str, Within, int]] = []
         for part in _PARTS:
             for found in part.find(message):
                 values[self._column[found.name]] = found.value
-                if found.spans:
-                    evidence[found.name] = list(found.spans)
-        return Reading(values, evidence)
+                if found.places:
+                    places[found.within] += found.places
+                    seen.append((found.name, found.within, len(found.places)))
+        # The way back to the source is found for all places at once: each step of it is an array's.
+        spans = {
+            Within.SOURCE: iter(places[Within.SOURCE]),
+            Within.TEXT: iter(message.in_source(places[Within.TEXT])),
+            Within.WORDS: iter(message.of_words(places[Within.WORDS])),
+        }
+        return Reading(values, {name: list(islice(spans[of], count)) for name, of, count in seen})

@@ -6,10 +6,14 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable
-from math import log2
+from enum import IntFlag
+from itertools import filterfalse
 
-from rampart.features.base import Feature
-from rampart.features.security.finding import Found, Part
+import numpy as np
+from numpy.typing import NDArray
+
+from rampart.features.base import Feature, Span
+from rampart.features.security.finding import Found, Part, Within
 from rampart.features.security.message import Message
 
 _INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b-\u200d\u2060-\u2064\ufeff]+")
@@ -66,57 +70,133 @@ def mixes_scripts(word: str) -> bool:
 
 
 def _find(message: Message) -> Iterable[Found]:
-    text, source, words = message.aligned.text, message.aligned.source, message.aligned.words
-    yield from _shape(message, text, words)
+    text, source = message.aligned.text, message.aligned.source
+    yield from _letters(text)
+    yield from _words(message)
     yield from _subject(message.subject)
-    yield Found("entropy", _entropy(text[:_ENTROPY_OF]))
     start = text[:_PACKED_OF].encode("utf-8", "replace")
     yield Found("packed", len(zlib.compress(start, 1)) / len(start) if start else 0.0)
     for name, pattern in (
         ("invisible", _INVISIBLE), ("bidirectional", _DIRECTION), ("tag_characters", _TAGGED),
     ):  # fmt: skip
-        hidden = [] if source.isascii() else [m.span() for m in pattern.finditer(source)]
+        hidden = [] if source.isascii() else _spans(pattern, source)
         yield Found(name, len(hidden), hidden)
-    mixed = [(at, 1) for at, word in enumerate(words) if mixes_scripts(word)]
-    yield Found("mixed_words", len(mixed), message.of_words(mixed))
-    blobs = [m.span() for m in _BASE64.finditer(text) if _encoded(m.group())]
-    yield Found("base64", len(blobs), message.in_source(blobs))
+    for name, pattern in (("bursts", _BURST), ("spaced_words", _SPACED), ("hex", _HEX)):
+        places = _spans(pattern, text)
+        yield Found(name, len(places), places, Within.TEXT)
+    blobs = [(start, end) for start, end in _spans(_BASE64, text) if _encoded(text[start:end])]
+    yield Found("base64", len(blobs), blobs, Within.TEXT)
     yield Found("base64_longest", max((end - start for start, end in blobs), default=0))
-    digits = [m.span() for m in _HEX.finditer(text)]
-    yield Found("hex", len(digits), message.in_source(digits))
 
 
-def _shape(message: Message, text: str, words: list[str]) -> Iterable[Found]:
-    letters = [word for word in words if word.isalnum()]
+def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:
+    return [match.span() for match in pattern.finditer(text)]
+
+
+# --- letter by letter -------------------------------------------------------------------------
+
+_ASCII = [chr(code) for code in range(128)]
+_UPPER, _ALPHA, _DIGIT = (
+    np.array([is_one(sign) for sign in _ASCII])
+    for is_one in (str.isupper, str.isalpha, str.isdigit)
+)
+
+
+def _letters(text: str) -> Iterable[Found]:
+    """What the characters are, counted by their codes and not one by one."""
     size = max(len(text), 1)
-    capitals = sum(map(str.isupper, text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    counts = np.bincount(codes[codes < len(_ASCII)], minlength=len(_ASCII))
+    others = "" if text.isascii() else "".join(filterfalse(str.isascii, text))
+    letters = counts @ _ALPHA + sum(map(str.isalpha, others))
     yield Found("characters", len(text))
-    yield Found("words", len(letters))
-    yield Found("lines", text.count("\n") + 1)
-    yield Found("word_length", sum(map(len, letters)) / max(len(letters), 1))
-    yield Found("upper_share", capitals / max(sum(map(str.isalpha, text)), 1))
-    shouted = [(at, 1) for at, word in enumerate(words) if len(word) > 2 and word.isupper()]
-    yield Found("upper_words", message.rate(len(shouted)), message.of_words(shouted))
-    yield Found("digit_share", sum(map(str.isdigit, text)) / size)
-    bursts = [match.span() for match in _BURST.finditer(text)]
-    yield Found("bursts", len(bursts), message.in_source(bursts))
-    for name, signs in (
-        ("exclamation_rate", "!"), ("money_signs", "$£€¥"), ("percent_rate", "%"),
-    ):  # fmt: skip
-        places = [(at, 1) for at, word in enumerate(words) if word in signs]
-        yield Found(name, message.rate(len(places)), message.of_words(places))
-    yield Found("longest_word", max(map(len, letters), default=0))
-    foreign = 0 if text.isascii() else sum(character > "\x7f" for character in text)
-    yield Found("foreign_share", foreign / size)
-    odd = [(at, 1) for at, word in enumerate(words) if _odd(word)]
-    yield Found("odd_words", message.rate(len(odd)), message.of_words(odd))
-    spaced = [match.span() for match in _SPACED.finditer(text)]
-    yield Found("spaced_words", len(spaced), message.in_source(spaced))
-    mixed = [
-        (at, 1) for at, word in enumerate(words)
-        if word.isalnum() and not word.isalpha() and not word.isdigit()
-    ]  # fmt: skip
-    yield Found("digit_words", message.rate(len(mixed)), message.of_words(mixed))
+    yield Found("lines", counts[ord("\n")] + 1)
+    yield Found("upper_share", (counts @ _UPPER + sum(map(str.isupper, others))) / max(letters, 1))
+    yield Found("digit_share", (counts @ _DIGIT + sum(map(str.isdigit, others))) / size)
+    yield Found("foreign_share", len(others) / size)
+    if len(text) > _ENTROPY_OF:
+        _, counts = np.unique(codes[:_ENTROPY_OF], return_counts=True)
+    elif others:
+        counts = np.append(counts, list(Counter(others).values()))
+    yield Found("entropy", _entropy(counts[counts > 0].astype(np.float64)))
+
+
+def _entropy(counts: NDArray[np.float64]) -> float:
+    size = counts.sum()
+    return float(np.log2(size) - counts @ np.log2(counts) / size) if size else 0.0
+
+
+# --- word by word -----------------------------------------------------------------------------
+
+
+class _Trait(IntFlag):
+    """What a word shows by itself."""
+
+    WORD = 1
+    CAPITALS = 2
+    VOWELLESS = 4
+    DIGITS_INSIDE = 8
+    MIXED_SCRIPTS = 16
+    EXCLAMATION = 32
+    CURRENCY = 64
+    PERCENT = 128
+
+
+def _traits(word: str) -> int:
+    if not word.isalnum():
+        traits = {"!": _Trait.EXCLAMATION, "%": _Trait.PERCENT}.get(word, _Trait(0))
+        traits |= _Trait.CURRENCY if word in "$£€¥" else _Trait(0)
+    else:
+        traits = _Trait.WORD
+        if not word.isalpha() and not word.isdigit():
+            traits |= _Trait.DIGITS_INSIDE
+        elif len(word) > 4 and word.isascii() and _VOWELS.isdisjoint(word.lower()):
+            traits |= _Trait.VOWELLESS if word.isalpha() else _Trait(0)
+    if len(word) > 2 and word.isupper():
+        traits |= _Trait.CAPITALS
+    if mixes_scripts(word):
+        traits |= _Trait.MIXED_SCRIPTS
+    return int(traits)
+
+
+class _Known(dict[str, int]):
+    """Traits of the words met so far; bounded, and long ones are not kept."""
+
+    def __missing__(self, word: str) -> int:
+        traits = _traits(word)
+        if len(word) <= _KEPT_LENGTH and len(self) < _KEPT:
+            self[word] = traits
+        return traits
+
+
+_KEPT, _KEPT_LENGTH = 50_000, 32
+_KNOWN = _Known()
+_OF_TRAITS = {
+    "upper_words": _Trait.CAPITALS,
+    "odd_words": _Trait.VOWELLESS,
+    "digit_words": _Trait.DIGITS_INSIDE,
+    "exclamation_rate": _Trait.EXCLAMATION,
+    "money_signs": _Trait.CURRENCY,
+    "percent_rate": _Trait.PERCENT,
+}
+
+
+def _words(message: Message) -> Iterable[Found]:
+    words = message.aligned.words
+    traits = np.fromiter(map(_KNOWN.__getitem__, words), np.uint8, len(words))
+    lengths = np.fromiter(map(len, words), np.int64, len(words))[(traits & int(_Trait.WORD)) > 0]
+    yield Found("words", len(lengths))
+    yield Found("word_length", lengths.mean() if lengths.size else 0.0)
+    yield Found("longest_word", lengths.max(initial=0))
+    for name, trait in _OF_TRAITS.items():
+        found = _showing(traits, trait)
+        yield Found(name, message.rate(len(found)), found, Within.WORDS)
+    mixed = _showing(traits, _Trait.MIXED_SCRIPTS)
+    yield Found("mixed_words", len(mixed), mixed, Within.WORDS)
+
+
+def _showing(traits: NDArray[np.uint8], trait: _Trait) -> list[Span]:
+    return [(at, at + 1) for at in np.flatnonzero(traits & int(trait)).tolist()]
 
 
 def _subject(subject: str) -> Iterable[Found]:
@@ -126,18 +206,9 @@ def _subject(subject: str) -> Iterable[Found]:
     yield Found("subject_signs", sum(map(subject.count, "!?$%")))
 
 
-def _odd(word: str) -> bool:
-    return len(word) > 4 and word.isalpha() and word.isascii() and _VOWELS.isdisjoint(word.lower())
-
-
 def _encoded(run: str) -> bool:
     """Whether a run of base64's letters has capitals, small ones and digits, as no word has."""
     return any(map(str.isdigit, run)) and any(map(str.isupper, run)) and any(map(str.islower, run))
-
-
-def _entropy(text: str) -> float:
-    counts = Counter(text).values()
-    return log2(len(text)) - sum(n * log2(n) for n in counts) / len(text) if text else 0.0
 
 
 PART = Part(_FEATURES, _find)

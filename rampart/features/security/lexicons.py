@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rampart.features.base import Feature
-from rampart.features.security.finding import Found, Part
+from rampart.features.base import Feature, Span
+from rampart.features.security.finding import Found, Part, Within
 from rampart.features.security.message import Message
 
 # Written for this table; one entry is a word or a phrase, in lower case.
@@ -109,16 +109,15 @@ _LEXICONS: Mapping[str, tuple[str, str]] = {
         """,
     ),
 }
-_YOU = frozenset({"you", "your", "yours", "yourself"})
-_ME = frozenset({"i", "me", "my", "mine", "we", "us", "our"})
+_PERSONS: Mapping[str, tuple[str, str]] = {
+    "second_person": ("you and your", "you, your, yours, yourself"),
+    "first_person": ("I, we and ours", "i, me, my, mine, we, us, our"),
+}
+# Each feature with its meaning and its entries.
+_ENTRIES = {f"lexicon_{name}": of for name, of in _LEXICONS.items()} | dict(_PERSONS)
 
-_FEATURES = (
-    *(
-        Feature(f"lexicon_{name}", "per 100 words", meaning)
-        for name, (meaning, _) in _LEXICONS.items()
-    ),
-    Feature("second_person", "per 100 words", "you and your"),
-    Feature("first_person", "per 100 words", "I, we and ours"),
+_FEATURES = tuple(
+    Feature(name, "per 100 words", meaning) for name, (meaning, _) in _ENTRIES.items()
 )
 
 
@@ -128,9 +127,9 @@ def _split(phrase: str) -> tuple[str, ...]:
 
 
 def _table() -> Mapping[str, list[tuple[tuple[str, ...], str]]]:
-    """First word to the phrases that begin with it, longest first, each with its lexicon."""
+    """First word to the phrases that begin with it, longest first, each with its feature."""
     table: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-    for name, (_, entries) in _LEXICONS.items():
+    for name, (_, entries) in _ENTRIES.items():
         for phrase in map(_split, entries.split(",")):
             table.setdefault(phrase[0], []).append((phrase, name))
     for phrases in table.values():
@@ -143,18 +142,14 @@ _TABLE = _table()
 
 def _find(message: Message) -> Iterable[Found]:
     words = message.words
-    places: dict[str, list[tuple[int, int]]] = {name: [] for name in _LEXICONS}
-    for at, word in enumerate(words):
-        for phrase, name in _TABLE.get(word, ()):
-            length = len(phrase)
-            if length == 1 or tuple(words[at : at + length]) == phrase:
-                places[name].append((at, length))
+    places: dict[str, list[Span]] = {name: [] for name in _ENTRIES}
+    for at, phrases in enumerate(map(_TABLE.get, words)):
+        for phrase, name in phrases or ():
+            end = at + len(phrase)
+            if end == at + 1 or tuple(words[at:end]) == phrase:
+                places[name].append((at, end))
     for name, found in places.items():
-        rate = message.rate(len(found))
-        yield Found(f"lexicon_{name}", rate, message.of_words(found))
-    for name, persons in (("second_person", _YOU), ("first_person", _ME)):
-        said = [(at, 1) for at, word in enumerate(words) if word in persons]
-        yield Found(name, message.rate(len(said)), message.of_words(said))
+        yield Found(name, message.rate(len(found)), found, Within.WORDS)
 
 
 PART = Part(_FEATURES, _find)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,7 +63,7 @@ class Message:
     @cached_property
     def words(self) -> list[str]:
         """Words and signs of the clean text in lower case."""
-        return [word.lower() for word in self.aligned.words]
+        return list(map(str.lower, self.aligned.words))
 
     @cached_property
     def word_count(self) -> int:
@@ -87,17 +87,18 @@ class Message:
         """A count for each hundred words."""
         return 100.0 * count / max(self.word_count, 1)
 
-    def in_source(self, spans: Iterable[Span]) -> list[Span]:
+    def in_source(self, spans: Sequence[Span]) -> list[Span]:
         """Spans of the clean text as spans of the source."""
-        bounds = np.array(list(spans), dtype=np.int64).reshape(-1, 2)
-        if not bounds.size:
+        if not spans:
             return []
+        bounds = np.array(spans, dtype=np.int64)
         start, end = self.aligned.to_source(bounds[:, 0], bounds[:, 1])
         return list(zip(start.tolist(), end.tolist(), strict=True))
 
-    def of_words(self, places: Iterable[tuple[int, int]]) -> list[Span]:
-        """Source spans of runs of words, each given as its first position and its length."""
-        spans = self.aligned.word_spans
-        return self.in_source(
-            (int(spans[first, 0]), int(spans[first + length - 1, 1])) for first, length in places
-        )
+    def of_words(self, runs: Sequence[Span]) -> list[Span]:
+        """Runs of words, by their first and behind their last, as spans of the source."""
+        if not runs:
+            return []
+        bounds, spans = np.array(runs, dtype=np.int64), self.aligned.word_spans
+        start, end = self.aligned.to_source(spans[bounds[:, 0], 0], spans[bounds[:, 1] - 1, 1])
+        return list(zip(start.tolist(), end.tolist(), strict=True))

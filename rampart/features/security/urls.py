@@ -40,8 +40,9 @@ class Link(NamedTuple):
 
 def links(message: Message) -> Iterator[Link]:
     """The links of a message: those its clean text shows, then those its tags hold."""
-    for match in _IN_TEXT.finditer(message.aligned.text):
-        [span] = message.in_source([match.span()])
+    matches = list(_IN_TEXT.finditer(message.aligned.text))
+    spans = message.in_source([match.span() for match in matches])
+    for match, span in zip(matches, spans, strict=True):
         yield Link(match.group(), span, "", "")
     tags = message.tags
     for number, tag in enumerate(tags):
