@@ -50,6 +50,7 @@ def fit(
     encoder_epochs: int,
     encoder_learning_rate: float,
     encoder_batch_size: int,
+    ensemble: str,
 ) -> dsl.Model:
     """One bundle from one split."""
     ngram = train_ngram(
@@ -78,6 +79,7 @@ def fit(
         ngram=ngram.outputs["model"],
         tabular=tabular.outputs["model"],
         encoder=exported.outputs["model"],
+        ensemble=ensemble,
         false_positive_rate=false_positive_rate,
         fingerprint=fingerprint,
         encoder_sample=encoder_sample,
@@ -110,6 +112,7 @@ def training(
     encoder_epochs: int = 4,
     encoder_learning_rate: float = 2e-4,
     encoder_batch_size: int = 32,
+    ensemble: str = "voting",
     tracking_uri: str = "",
     model_name: str = "rampart",
 ) -> Trained:
@@ -133,6 +136,7 @@ def training(
         encoder_epochs: at the most.
         encoder_learning_rate: at its highest.
         encoder_batch_size: messages a step.
+        ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
         tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
         model_name: the registered model's.
     """
@@ -160,6 +164,7 @@ def training(
             encoder_epochs=encoder_epochs,
             encoder_learning_rate=encoder_learning_rate,
             encoder_batch_size=encoder_batch_size,
+            ensemble=ensemble,
         ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
     measured = evaluate(
         table=table,

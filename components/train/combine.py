@@ -12,6 +12,7 @@ def combine(
     ngram: dsl.Input[dsl.Model],
     tabular: dsl.Input[dsl.Model],
     encoder: dsl.Input[dsl.Model],
+    ensemble: str,
     false_positive_rate: float,
     fingerprint: str,
     encoder_sample: int,
@@ -28,6 +29,7 @@ def combine(
         ngram: folder of the n-gram model.
         tabular: folder of the tabular model.
         encoder: folder of the served encoder; where it is empty, so is the candidate's.
+        ensemble: voting, soft or stacking.
         false_positive_rate: on the validation part, at which decision thresholds are put.
         fingerprint: of the data.
         encoder_sample: as the encoder was trained; this and the following for the bundle's reader.
@@ -42,16 +44,19 @@ def combine(
     from rampart.bundle.revision import source_revision
     from rampart.data.labelled import Labelled
     from rampart.data.tables import read_table
+    from rampart.training.combination import combination
 
     folder = Path(candidate.path)
     if not any(Path(encoder.path).iterdir()):
         folder.mkdir(parents=True, exist_ok=True)
         return
-    validation = Labelled.part(read_table(table.path), column, "validation")
+    messages = read_table(table.path)
+    train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
     manifest = assemble(
         folder,
         {"ngram": Path(ngram.path), "tabular": Path(tabular.path), "encoder": Path(encoder.path)},
         validation,
+        combine=combination(ensemble, train, validation, seed=seed),
         false_positive_rate=false_positive_rate,
         origin=Origin(
             source_revision=source_revision(),

@@ -14,6 +14,7 @@ from rampart.bundle.manifest import Manifest, ModelEntry
 from rampart.bundle.store import copy_files, seal, staged, verify
 from rampart.data.cleaning import AlignedText
 from rampart.data.labelled import Labelled
+from rampart.ensembles.base import Combine
 from rampart.ensembles.voting import fit_voting
 from rampart.errors import TrainingError
 from rampart.evaluation.metrics import threshold_at_fpr
@@ -46,6 +47,7 @@ def assemble(
     models: Mapping[str, Path],
     validation: Labelled,
     *,
+    combine: Combine = fit_voting,
     false_positive_rate: float = 0.01,
     origin: Origin | None = None,
 ) -> Manifest:
@@ -55,6 +57,7 @@ def assemble(
         target: where the bundle goes; replaced whole or left as it was.
         models: kind of model to the folder with its files; cheapest first.
         validation: what they are calibrated on.
+        combine: makes one logit of theirs; all of the models need not have a part in it.
         false_positive_rate: on validation, at which the decision thresholds are put.
         origin: where it comes from.
 
@@ -93,7 +96,7 @@ def assemble(
                 )
             )
         calibrations = {entry.name: entry.calibration for entry in entries}
-        ensemble = fit_voting(logits, calibrations, labels)
+        ensemble = combine(logits, calibrations, labels)
         combined = sigmoid(ensemble.stages[-1].combine(logits))
         manifest = Manifest(
             source_revision=origin.source_revision,

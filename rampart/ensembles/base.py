@@ -7,14 +7,14 @@ of which each settles what it is sure of and hands on the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rampart.models.base import Floats
-from rampart.models.calibration import fit_platt
+from rampart.models.calibration import Calibration, fit_platt
 
 
 class Stage(BaseModel):
@@ -73,3 +73,11 @@ class Ensemble(BaseModel):
     def models(self) -> tuple[str, ...]:
         """Names of the models it needs, in the order in which they are first asked."""
         return tuple(dict.fromkeys(model for stage in self.stages for model in stage.weights))
+
+
+# Makes an ensemble of each model's raw logits on the validation split, [n], each model's own
+# calibration, and the split's labels, 0 and 1, [n].
+Combine = Callable[
+    [Mapping[str, Floats], Mapping[str, Calibration], NDArray[np.int8]],
+    Ensemble,
+]

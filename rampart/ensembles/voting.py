@@ -1,7 +1,8 @@
-"""Weighted voting: the mean of calibrated logits.
+"""Voting: the mean of calibrated logits, with weights or without.
 
 The mean of logits rather than of probabilities, because it keeps the sum that explains the
-verdict; `make benchmark-quality` measures both.
+verdict. Votes that are counted and probabilities that are averaged are no such sum: they are here
+for comparison, and `make benchmark-quality` measures all of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rampart.models.base import Floats, sigmoid
 from rampart.models.calibration import Calibration, fit_platt
 
 NAME = "voting"
+SOFT = "soft voting"
 _SHARES = np.linspace(0.0, 1.0, 21)
 
 
@@ -43,10 +45,43 @@ def fit_voting(
         share = float(_SHARES[int(np.argmin(losses))])
         mean = (1 - share) * mean + share * joining
         shares = {other: part * (1 - share) for other, part in shares.items()} | {name: share}
-    weights = {name: shares[name] * calibrations[name].scale for name in names}
-    shift = sum(shares[name] * calibrations[name].shift for name in names)
-    stage = Stage(name=NAME, weights=weights, intercept=shift)
-    return Ensemble(kind=NAME, stages=(calibrated(stage, logits, labels),))
+    return _shared(NAME, shares, logits, calibrations, labels)
+
+
+def fit_soft_voting(
+    logits: Mapping[str, Floats],
+    calibrations: Mapping[str, Calibration],
+    labels: NDArray[np.int8],
+) -> Ensemble:
+    """The mean of calibrated logits with the same share for each model; as `fit_voting`."""
+    shares = dict.fromkeys(logits, 1.0 / len(logits))
+    return _shared(SOFT, shares, logits, calibrations, labels)
+
+
+def hard_vote(probabilities: Mapping[str, Floats], thresholds: Mapping[str, float]) -> Floats:
+    """Share of the models that call each text a threat, float64 [n], each at its own threshold."""
+    votes = [values >= thresholds[name] for name, values in probabilities.items()]
+    share: Floats = np.mean(votes, axis=0, dtype=np.float64)
+    return share
+
+
+def mean_of_probabilities(probabilities: Mapping[str, Floats]) -> Floats:
+    """Each text's mean probability, float64 [n]."""
+    mean: Floats = np.mean(list(probabilities.values()), axis=0, dtype=np.float64)
+    return mean
+
+
+def _shared(
+    name: str,
+    shares: Mapping[str, float],
+    logits: Mapping[str, Floats],
+    calibrations: Mapping[str, Calibration],
+    labels: NDArray[np.int8],
+) -> Ensemble:
+    weights = {model: shares[model] * calibrations[model].scale for model in logits}
+    shift = sum(shares[model] * calibrations[model].shift for model in logits)
+    stage = Stage(name=name, weights=weights, intercept=shift)
+    return Ensemble(kind=name, stages=(calibrated(stage, logits, labels),))
 
 
 def _log_loss(logit: Floats, labels: NDArray[np.int8]) -> float:

@@ -15,6 +15,7 @@ from rampart.data.cleaning import AlignedText, clean
 from rampart.ensembles.base import Stage
 from rampart.errors import InputError
 from rampart.explain.contributions import Contributions, contributions
+from rampart.inference.selection import select
 from rampart.inference.verdict import Explanation, Verdict
 from rampart.models.base import Floats, Model, Terms, sigmoid
 from rampart.models.kinds import KINDS
@@ -55,6 +56,7 @@ class Engine:
         top_k: int = 10,
         explain: Explanation = "contributions",
         threshold: float | None = None,
+        models: Sequence[str] | None = None,
     ) -> list[Verdict]:
         """Verdicts on texts as they were sent, in their order.
 
@@ -62,33 +64,35 @@ class Engine:
             texts: subject, empty line, body, or any other text; HTML as it came.
             top_k: spans that each explanation keeps at the most.
             explain: the sum behind each logit, or none.
-            threshold: probability from which a text is a threat; the bundle's by default.
+            threshold: probability from which a text is a threat; by default the bundle's, or the
+                model's where one alone is asked.
+            models: which to ask; see `rampart.inference.selection.select`.
 
         Raises:
-            InputError: `top_k` or `threshold` is out of range.
+            InputError: `top_k` or `threshold` is out of range, or there is no such model.
         """
         if top_k < 0:
             raise InputError(f"top_k is {top_k}.", "Send a whole number from 0 on.")
-        limit = self.manifest.threshold if threshold is None else threshold
+        selection = select(self.manifest, models)
+        limit = selection.threshold if threshold is None else threshold
         if not 0.0 <= limit <= 1.0:
             raise InputError(f"threshold is {limit}.", "Send a probability from 0 to 1.")
         aligned = [clean(text) for text in texts]
-        answers: list[Verdict | None] = [None] * len(texts)
         asked = _Asked(self.models, aligned, explain=explain == "contributions")
-        left = np.arange(len(texts))
-        for stage in self.manifest.ensemble.stages:
-            if not left.size:
-                break
-            logit = stage.combine({name: asked.logits(name, left) for name in stage.weights})
-            settled = np.ones(len(left), dtype=bool)
-            if stage.unsure is not None:
-                probability = sigmoid(logit)
-                settled = (probability < stage.unsure[0]) | (probability > stage.unsure[1])
-            for row, value in zip(left[settled], logit[settled], strict=True):
-                explanation = asked.explanation(stage, int(row), float(value), top_k)
-                answers[row] = self._verdict(float(value), limit, stage.name, explanation)
-            left = left[~settled]
-        return [answer for answer in answers if answer is not None]
+        for name in selection.asked:
+            asked.logits(name, np.arange(len(texts)))
+        settled = _settle(selection.stages, asked, len(texts))
+        probabilities = self._probabilities(asked, len(texts))
+        return [
+            self._verdict(
+                limit,
+                value,
+                stage.name,
+                asked.explanation(stage, row, value, top_k),
+                probabilities[row],
+            )
+            for row, (stage, value) in enumerate(settled)
+        ]
 
     def logits(self, texts: Sequence[str]) -> dict[str, Floats]:
         """Each base model's raw logits, float64 [n], whatever stage would have settled them."""
@@ -103,11 +107,45 @@ class Engine:
         self.score([WARM_UP])
 
     def _verdict(
-        self, logit: float, limit: float, stage: str, explanation: Contributions
+        self,
+        limit: float,
+        value: float,
+        stage: str,
+        explanation: Contributions,
+        models: Mapping[str, float],
     ) -> Verdict:
-        probability = float(sigmoid(np.array([logit]))[0])
+        probability = float(sigmoid(np.array([value]))[0])
         label = self.manifest.labels[int(probability >= limit)]
-        return Verdict(label, probability, logit, stage, explanation)
+        return Verdict(label, probability, value, stage, explanation, models)
+
+    def _probabilities(self, asked: _Asked, count: int) -> list[dict[str, float]]:
+        """Calibrated probabilities of the models that were asked, for each text."""
+        found: list[dict[str, float]] = [{} for _ in range(count)]
+        for entry in self.manifest.models:
+            rows = asked.scores.get(entry.name, {})
+            logits = np.array([logit for logit, _ in rows.values()], dtype=np.float64)
+            values = sigmoid(entry.calibration(logits)).tolist()
+            for row, value in zip(rows, values, strict=True):
+                found[row][entry.name] = value
+        return found
+
+
+def _settle(stages: Sequence[Stage], asked: _Asked, count: int) -> list[tuple[Stage, float]]:
+    """The stage that settled each text, and its logit there."""
+    found: dict[int, tuple[Stage, float]] = {}
+    left = np.arange(count)
+    for stage in stages:
+        if not left.size:
+            break
+        logit = stage.combine({name: asked.logits(name, left) for name in stage.weights})
+        sure = np.ones(len(left), dtype=bool)
+        if stage.unsure is not None:
+            probability = sigmoid(logit)
+            sure = (probability < stage.unsure[0]) | (probability > stage.unsure[1])
+        for row, value in zip(left[sure].tolist(), logit[sure].tolist(), strict=True):
+            found[row] = stage, value
+        left = left[~sure]
+    return [found[row] for row in range(count)]
 
 
 class _Asked:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rampart.explain.contributions import Contributions
@@ -20,6 +21,7 @@ class Verdict:
         logit: of that probability; `explanation.bias + explanation.value.sum()`, to rounding.
         stage: the model or combination that settled it.
         explanation: the sum behind the logit; with no spans where none was asked for.
+        models: the calibrated probability of each model that was asked, by name.
     """
 
     label: str
@@ -27,6 +29,7 @@ class Verdict:
     logit: float
     stage: str
     explanation: Contributions
+    models: Mapping[str, float] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """The verdict as JSON holds it."""
@@ -36,6 +39,7 @@ class Verdict:
             "probability": self.probability,
             "logit": self.logit,
             "stage": self.stage,
+            "models": dict(self.models),
             "bias": parts.bias,
             "contributions": [
                 {"start": int(start), "end": int(end), "value": float(value)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from rampart.errors import InputError
 from rampart.inference.engine import Engine
+from rampart.inference.selection import select
 from rampart.inference.verdict import Verdict
 from serving.predictor import metrics
 from serving.predictor.codec import v1, v2_grpc, v2_rest
@@ -50,6 +51,17 @@ class RampartModel(Model):  # type: ignore[misc]
         """Outputs as the V2 metadata has them."""
         return [signature.as_document() for signature in OUTPUTS]
 
+    def members(self) -> dict[str, Any]:
+        """The bundle's models and how their logits become one."""
+        manifest = self.rampart.manifest
+        return {
+            "bundle": manifest.id,
+            "labels": list(manifest.labels),
+            "threshold": manifest.threshold,
+            "ensemble": manifest.ensemble.model_dump(mode="json"),
+            "models": [entry.model_dump(mode="json") for entry in manifest.models],
+        }
+
     async def preprocess(
         self,
         payload: Any,
@@ -74,18 +86,20 @@ class RampartModel(Model):  # type: ignore[misc]
         """Score the texts on the worker's thread.
 
         Raises:
+            InputError: a model is asked for that the bundle does not have.
             OverloadedError: the queue is full.
         """
+        options, manifest = payload.request.options, self.rampart.manifest
+        selection = select(manifest, options.models)
         verdicts = await self.worker.run(partial(self._score, payload.request))
         metrics.count_verdicts(verdicts)
-        manifest = self.rampart.manifest
-        threshold = payload.request.options.threshold
         answer = Answer(
             payload.request,
             verdicts,
             manifest.id,
-            manifest.threshold if threshold is None else threshold,
+            selection.threshold if options.threshold is None else options.threshold,
             manifest.labels,
+            tuple(entry.name for entry in manifest.models),
         )
         return payload, answer
 
@@ -121,4 +135,5 @@ class RampartModel(Model):  # type: ignore[misc]
                 top_k=options.top_k,
                 explain=options.explain,
                 threshold=options.threshold,
+                models=options.models,
             )

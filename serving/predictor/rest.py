@@ -55,6 +55,13 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
         app.add_api_route(
             "/v2/models/{model_name}/infer", self._infer, methods=["POST"], response_model=None
         )
+        app.add_api_route(
+            "/v2/models/{model_name}/members",
+            self._members,
+            methods=["GET"],
+            response_model=None,
+            summary="The bundle's models, their costs, and how their logits become one",
+        )
         # Before the route for /v1/models/{model_name}, which takes "NAME:predict" for a name and
         # tells a client with the wrong method to use GET.
         predict = V1Endpoints(self.dataplane).predict
@@ -90,6 +97,10 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
             media_type="application/octet-stream",
             headers={HEADER_LENGTH: str(reply.header_length)},
         )
+
+    async def _members(self, request: Request) -> JSONResponse:
+        model = self.dataplane.get_model_from_registry(request.path_params["model_name"])
+        return JSONResponse(model.members())
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

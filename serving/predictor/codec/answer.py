@@ -40,6 +40,7 @@ OUTPUTS = (
     Signature("span", "INT64", (-1, -1, 2)),
     Signature("contribution", "FP32", (-1, -1)),
     Signature("bias", "FP32", (-1,)),
+    Signature("model_probability", "FP32", (-1, -1)),
     Signature("id", "BYTES", (-1,)),
 )
 _DATATYPES = {output.name: output.datatype for output in OUTPUTS}
@@ -55,6 +56,7 @@ class Answer:
         bundle: id of the bundle that answered.
         threshold: that applied, the request's or the bundle's.
         labels: the harmless label, then the threat.
+        models: names of the bundle's models, in its order.
     """
 
     request: ScoreRequest
@@ -62,6 +64,7 @@ class Answer:
     bundle: str
     threshold: float
     labels: tuple[str, str]
+    models: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, str | float]:
         """Response parameters, in types that JSON has."""
@@ -70,6 +73,7 @@ class Answer:
             "method": METHOD if self.request.options.explain == "contributions" else "none",
             "threshold": self.threshold,
             "labels": ",".join(self.labels),
+            "models": ",".join(self.models),
         }
 
 
@@ -108,7 +112,8 @@ def output_tensors(answer: Answer) -> dict[str, OutputTensor]:
     `span` [n, k, 2] and `contribution` [n, k] have k = top_k of the request, whatever its texts
     gave, and k = 0 where no explanation was asked for; rows are filled with -1 -1 and 0. In FP32,
     `bias` + `contribution` is `logit` to rounding: the bias takes up what rounding the
-    contributions loses.
+    contributions loses. `model_probability` [n, m] has the bundle's models in the order of the
+    response parameter `models`, and -1 for those that were not asked.
     """
     verdicts = answer.verdicts
     span, contribution = _explanations(verdicts, answer.request.options.spans)
@@ -122,6 +127,10 @@ def output_tensors(answer: Answer) -> dict[str, OutputTensor]:
         "span": span,
         "contribution": contribution,
         "bias": bias.astype(np.float32),
+        "model_probability": np.array(
+            [[verdict.models.get(name, -1.0) for name in answer.models] for verdict in verdicts],
+            dtype=np.float32,
+        ).reshape(len(verdicts), len(answer.models)),
     }
     if answer.request.ids is not None:
         values["id"] = [name or "" for name in answer.request.ids]

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 from rampart.errors import InputError, TooLargeError
 from rampart.inference.verdict import Explanation
 
-_KNOWN = ("top_k", "explain", "threshold")
+_KNOWN = ("top_k", "explain", "threshold", "models")
 # Clients of the protocol send these with any request; none changes a verdict.
 _PROTOCOL = frozenset(
     {
@@ -55,11 +55,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Parameters of one request; `threshold` None means the bundle's own."""
+    """Parameters of one request; None means what the bundle has for it."""
 
     top_k: int
     explain: Explanation = "contributions"
     threshold: float | None = None
+    models: tuple[str, ...] | None = None
 
     @property
     def spans(self) -> int:
@@ -92,6 +93,7 @@ def options(parameters: Mapping[str, Any], limits: Limits) -> Options:
         top_k=_top_k(parameters.get("top_k", limits.top_k), limits.max_top_k),
         explain=_explain(parameters.get("explain", "contributions")),
         threshold=_threshold(parameters["threshold"]) if "threshold" in parameters else None,
+        models=_models(parameters["models"]) if "models" in parameters else None,
     )
 
 
@@ -131,6 +133,16 @@ def _threshold(value: object) -> float:
             "Send a probability from 0 to 1; over gRPC as a string, such as '0.7'.",
         )
     return number
+
+
+def _models(value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"Parameter models is {shown(value)}.",
+            "Send names with commas between them, such as 'ngram,tabular', or 'all'.",
+        )
+    return tuple(name.strip() for name in names)
 
 
 def check_count(count: int, limits: Limits) -> None:

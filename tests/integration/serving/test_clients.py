@@ -222,6 +222,7 @@ def test_parameters_are_of_their_request_alone(server, ask, engine):
         "method": "terms",
         "threshold": engine.manifest.threshold,
         "labels": "ham,spam",
+        "models": ",".join(entry.name for entry in engine.manifest.models),
     }
     assert from_outputs(usual["outputs"])["label"] == [one.label for one in engine.score(texts)]
 
@@ -242,3 +243,31 @@ def test_a_cloudevent_is_answered_with_one(server):
     assert reply.status_code == 200
     assert reply.headers["ce-type"] == "io.kserve.inference.response"
     assert reply.json()["predictions"][0]["label"] in {"ham", "spam"}
+
+
+def test_the_models_of_the_bundle_are_listed_with_what_they_weigh(server, engine):
+    listed = httpx.get(f"{server.url}/v2/models/rampart/members").json()
+    assert [one["name"] for one in listed["models"]] == list(engine.models)
+    assert listed["bundle"] == engine.manifest.id
+    assert (
+        listed["ensemble"]["stages"][-1]["weights"] == engine.manifest.ensemble.stages[-1].weights
+    )
+    missing = httpx.get(f"{server.url}/v2/models/other/members")
+    assert missing.status_code == 404
+    assert "other" in missing.json()["error"]
+
+
+def test_one_model_some_or_all_may_be_asked_and_each_says_its_probability(server, ask, engine):
+    texts = ["Win a free prize today", "The meeting moved to Thursday"]
+    for models in ("ngram", "ngram,encoder", "all"):
+        reply = server.infer(ask(texts, parameters={"models": models})).json()
+        columns = from_outputs(reply["outputs"])
+        expected = engine.score(texts, models=models.split(","))
+        assert columns["stage"] == [one.stage for one in expected]
+        assert columns["probability"] == pytest.approx([one.probability for one in expected])
+        names = reply["parameters"]["models"].split(",")
+        each = [one.models.get(name, -1.0) for one in expected for name in names]
+        assert columns["model_probability"] == pytest.approx(each)
+    refused = server.infer(ask(texts, parameters={"models": "oracle"}))
+    assert refused.status_code == 400
+    assert "ngram" in refused.json()["error"]

@@ -67,6 +67,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         ngram=ngram,
         tabular=tabular,
         encoder=encoder,
+        ensemble="voting",
         false_positive_rate=0.01,
         fingerprint="f" * 64,
         encoder_sample=0,

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampart.ensembles.voting import fit_voting
+from rampart.ensembles.voting import (
+    fit_soft_voting,
+    fit_voting,
+    hard_vote,
+    mean_of_probabilities,
+)
 from rampart.errors import TrainingError
 from rampart.models.base import Floats, sigmoid
 from rampart.models.calibration import Calibration, fit_platt
@@ -94,3 +99,19 @@ def test_one_model_alone_votes_as_it_is_calibrated() -> None:
 def test_a_split_of_one_class_is_refused() -> None:
     with pytest.raises(TrainingError, match="both classes"):
         fit_voting({"a": np.arange(3.0)}, {"a": Calibration()}, np.zeros(3, dtype=np.int8))
+
+
+def test_without_weights_each_calibrated_model_has_the_same_share() -> None:
+    logits, labels = _models(5, [0.5, 3.0, 30.0])
+    calibrations = _calibrations(logits, labels)
+    (stage,) = fit_soft_voting(logits, calibrations, labels).stages
+    shares = [stage.weights[name] / calibrations[name].scale for name in logits]
+    assert shares == pytest.approx([shares[0]] * 3)
+    mean = np.mean([calibrations[name](logits[name]) for name in logits], axis=0)
+    assert np.corrcoef(stage.combine(logits), mean)[0, 1] == pytest.approx(1.0)
+
+
+def test_a_hard_vote_counts_the_models_at_their_own_thresholds() -> None:
+    probabilities = {"a": np.array([0.9, 0.3, 0.1]), "b": np.array([0.6, 0.6, 0.1])}
+    assert hard_vote(probabilities, {"a": 0.5, "b": 0.6}).tolist() == [1.0, 0.5, 0.0]
+    assert mean_of_probabilities(probabilities).tolist() == pytest.approx([0.75, 0.45, 0.1])
