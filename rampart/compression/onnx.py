@@ -14,8 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import TrainingError
-from rampart.models.encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, EncoderModel
-from rampart.training.network import EncoderNetwork, served_config
+from rampart.models.encoder import (
+    ATTRIBUTIONS,
+    CONFIG_FILE,
+    LEARNED,
+    ONNX_FILE,
+    TERMS,
+    TOKENIZER_FILE,
+    EncoderModel,
+)
+from rampart.training.attribution import AttributionHead, load_attribution
+from rampart.training.network import EncoderNetwork, own_tokens, served_config
 
 _OPSET = 18
 # Rounding in another order moves a logit by about 1e-5.
@@ -23,33 +32,45 @@ _TOLERANCE = 1e-3
 
 
 class _Served(nn.Module):
-    """Token ids to terms: the whole of the network in one call."""
+    """Token ids to terms, and to what the attribution head says where there is one."""
 
-    def __init__(self, network: EncoderNetwork) -> None:
+    def __init__(self, network: EncoderNetwork, head: AttributionHead | None) -> None:
         super().__init__()
         self.network = network
+        self.head = head
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        hidden = self.network.lower(input_ids, attention_mask)
-        return self.network.terms(hidden, attention_mask)
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what it gives."""
+        return (TERMS,) if self.head is None else (TERMS, ATTRIBUTIONS)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        states = self.network.states(input_ids, attention_mask)
+        terms = self.network.terms_of(states[-1], attention_mask)
+        if self.head is None:
+            return (terms,)
+        return terms, self.head(states, terms) * own_tokens(attention_mask)
 
 
 def export_encoder(trained: Path, folder: Path) -> float:
     """Write model.onnx, tokenizer.json and config.json for the network in `trained`.
 
     Returns:
-        The largest difference between torch's terms and the graph's, on random batches.
+        The largest difference between torch's outputs and the graph's, on random batches.
 
     Raises:
         TrainingError: the network cannot be read, or the graph does not compute what it does.
     """
     network, document = EncoderNetwork.load(trained, attention="eager")
     folder.mkdir(parents=True, exist_ok=True)
-    served = _Served(network).eval()
+    found = load_attribution(trained, network)
+    served = _Served(network, found[0] if found else None).eval()
     _export(served, folder / ONNX_FILE)
     shutil.copyfile(trained / TOKENIZER_FILE, folder / TOKENIZER_FILE)
     tokenizer = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
     config = served_config(tokenizer, document.window, network.head.bias.detach()[0].item())
+    if found:
+        config = config.model_copy(update={"method": LEARNED})
     (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
     difference = _difference(served, EncoderModel.load(folder))
     if difference > _TOLERANCE:
@@ -76,7 +97,7 @@ def _export(served: _Served, path: Path) -> None:
             (ids, mask),
             path,
             input_names=["input_ids", "attention_mask"],
-            output_names=["terms"],
+            output_names=list(served.outputs),
             dynamic_shapes={"input_ids": axes, "attention_mask": axes},
             opset_version=_OPSET,
             dynamo=True,
@@ -96,9 +117,10 @@ def _difference(served: _Served, model: EncoderModel) -> float:
         mask = torch.ones_like(ids)
         mask[-1, max(2, tokens // 2) :] = 0
         with torch.inference_mode():
-            expected = served(ids, mask).numpy()
-        (got,) = model.session.run(
-            ["terms"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
+            expected = served(ids, mask)
+        got = model.session.run(
+            list(served.outputs), {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
         )
-        worst = max(worst, float(np.abs(expected - got).max()))
+        gaps = [np.abs(one.numpy() - two).max() for one, two in zip(expected, got, strict=True)]
+        worst = max(worst, float(max(gaps)))
     return worst

@@ -3,6 +3,8 @@
 The head is linear over the mean of the tokens' last hidden states, so the logit is the mean of
 w.h_t, and each token's part of it is a term. Attention has mixed the tokens before they are
 summed: the terms are exact as a sum and only half as faithful as occlusion (docs/architecture.md).
+Where training found a second head to be more faithful, the graph gives its values as well, and
+they are the terms that are shown; what they leave of the logit is in the bias.
 A text longer than the window is read as its first and last tokens, which is how the encoder was
 trained; what lies between is read in windows of its own, up to a limit.
 """
@@ -13,7 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,10 @@ ONNX_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 _INPUTS = ("input_ids", "attention_mask")
-_OUTPUT = "terms"
+TERMS, ATTRIBUTIONS = "terms", "attributions"
+# How the terms that are shown were come by: the sum's own, or the second head's.
+PLAIN: Literal["terms"] = "terms"
+LEARNED: Literal["learned"] = "learned"
 
 
 class WindowSettings(BaseModel):
@@ -58,6 +63,7 @@ class EncoderConfig(BaseModel):
     sep_id: int = Field(ge=0)
     pad_id: int = Field(ge=0)
     bias: float
+    method: Literal["terms", "learned"] = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class EncoderModel(Model):
             session = ort.InferenceSession(
                 str(folder / file), options, providers=["CPUExecutionProvider"]
             )
-            _check_graph(session)
+            _check_graph(session, _outputs(config))
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception
             raise BundleError(
                 f"The encoder in {folder.name}/ cannot be read: {error}.",
@@ -143,39 +149,46 @@ class EncoderModel(Model):
             for window in windows(len(encoding.ids), self.config.window):
                 owners.append(owner)
                 cut.append(window)
-        results = self._run([np.array(e.ids, dtype=np.int64) for e in encodings], owners, cut)
+        ids = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+        results = self._run(ids, owners, cut, explain=explain)
 
         logits = np.full(len(texts), self.config.bias)
-        for owner, window, terms in zip(owners, cut, results, strict=True):
-            logits[owner] += window.share * terms.sum()
+        for owner, window, found in zip(owners, cut, results, strict=True):
+            logits[owner] += window.share * found[0].sum()
         if not explain:
             return Scores(logits, None)
         values = [np.zeros(len(encoding.ids)) for encoding in encodings]
-        for owner, window, terms in zip(owners, cut, results, strict=True):
-            np.add.at(values[owner], window.position, window.share * terms)
+        for owner, window, found in zip(owners, cut, results, strict=True):
+            np.add.at(values[owner], window.position, window.share * found[-1])
         return Scores(
             logits,
             tuple(
-                self._terms(encoding, value)
-                for encoding, value in zip(encodings, values, strict=True)
+                self._terms(encoding, value, float(logit - value.sum()))
+                for encoding, value, logit in zip(encodings, values, logits, strict=True)
             ),
         )
 
-    def _terms(self, encoding: Any, value: Floats) -> Terms:
+    def _terms(self, encoding: Any, value: Floats, bias: float) -> Terms:
         offsets = encoding.offsets
         read = np.flatnonzero(value)
         spans = np.array([offsets[token] for token in read.tolist()], dtype=np.int64).reshape(-1, 2)
         shown = spans[:, 1] > spans[:, 0]
         lost = float(value[read[~shown]].sum())
         start, end = spans[shown].T
-        return Terms(start, end, value[read[shown]], self.config.bias + lost)
+        return Terms(start, end, value[read[shown]], bias + lost)
 
     def _run(
-        self, ids: list[NDArray[np.int64]], owners: list[int], cut: list[Window]
-    ) -> list[Floats]:
-        """The terms of each window, in the windows' order."""
+        self, ids: list[NDArray[np.int64]], owners: list[int], cut: list[Window], *, explain: bool
+    ) -> list[list[Floats]]:
+        """The graph's outputs for each window, in the windows' order: terms first."""
+        import onnxruntime as ort
+
         lengths = np.array([len(window.position) for window in cut])
-        results: list[Floats] = [np.zeros(0)] * len(cut)
+        results: list[list[Floats]] = [[np.zeros(0)]] * len(cut)
+        outputs = _outputs(self.config)[: None if explain else 1]
+        options = ort.RunOptions()
+        # The second head is not run where nobody asks for it.
+        options.only_execute_path_to_fetches = True
         for batch in length_batches(lengths, self.batch_tokens):
             longest = int(lengths[batch].max())
             if not longest:
@@ -188,9 +201,11 @@ class EncoderModel(Model):
                 tokens[row, 1 : size + 1] = ids[owners[index]][cut[index].position]
                 tokens[row, size + 1] = self.config.sep_id
                 mask[row, : size + 2] = 1
-            (terms,) = self.session.run([_OUTPUT], dict(zip(_INPUTS, (tokens, mask), strict=True)))
+            fed = dict(zip(_INPUTS, (tokens, mask), strict=True))
+            given = self.session.run(outputs, fed, options)
             for row, index in enumerate(batch):
-                results[index] = terms[row, 1 : lengths[index] + 1].astype(np.float64)
+                own = slice(1, lengths[index] + 1)
+                results[index] = [output[row, own].astype(np.float64) for output in given]
         return results
 
 
@@ -200,10 +215,14 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _check_graph(session: Any) -> None:
+def _outputs(config: EncoderConfig) -> list[str]:
+    return [TERMS, ATTRIBUTIONS] if config.method == LEARNED else [TERMS]
+
+
+def _check_graph(session: Any, wanted: Sequence[str]) -> None:
     inputs = [node.name for node in session.get_inputs()]
     outputs = [node.name for node in session.get_outputs()]
-    if sorted(inputs) != sorted(_INPUTS) or _OUTPUT not in outputs:
+    if sorted(inputs) != sorted(_INPUTS) or not set(wanted) <= set(outputs):
         raise ValueError(f"its graph maps {inputs} to {outputs}")
 
 

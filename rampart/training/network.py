@@ -115,9 +115,20 @@ class EncoderNetwork(nn.Module):
     def terms(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """What each token adds to the logit, [n, t], from what `lower` gave."""
         top = self._through(self.cut, len(self.bert.encoder.layer), hidden, attention_mask)
-        own = _own_tokens(attention_mask).to(top.dtype)
+        return self.terms_of(top, attention_mask)
+
+    def terms_of(self, top: Tensor, attention_mask: Tensor) -> Tensor:
+        """What each token adds to the logit, [n, t], from the last layer's states [n, t, h]."""
+        own = own_tokens(attention_mask).to(top.dtype)
         count = own.sum(dim=1, keepdim=True).clamp(min=1.0)
         return (top @ self.head.weight[0]) * own / count
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
+        """The embeddings and what each layer makes of them, each [n, t, h]."""
+        hidden = [self.bert.embeddings(input_ids=input_ids)]
+        for layer in range(len(self.bert.encoder.layer)):
+            hidden.append(self._through(layer, layer + 1, hidden[-1], attention_mask))
+        return hidden
 
     def forward(
         self,
@@ -173,7 +184,7 @@ class EncoderNetwork(nn.Module):
         return network.eval(), document
 
 
-def _own_tokens(attention_mask: Tensor) -> Tensor:
+def own_tokens(attention_mask: Tensor) -> Tensor:
     """The mask without the first and the last of each row's tokens: [CLS] and [SEP]."""
     later = nn.functional.pad(attention_mask[:, 1:], (0, 1))
     own = attention_mask * later

@@ -120,9 +120,9 @@ def test_terms_point_at_the_pieces_of_the_text(model: EncoderModel) -> None:
 
 def test_what_a_token_without_a_span_adds_goes_into_the_bias(model: EncoderModel) -> None:
     encoding = SimpleNamespace(offsets=[(0, 3), (3, 3), (4, 6)])
-    terms = model._terms(encoding, np.array([1.0, 2.0, 0.0]))
+    terms = model._terms(encoding, np.array([1.0, 2.0, 0.0]), 0.5)
     assert (terms.start.tolist(), terms.end.tolist(), terms.value.tolist()) == ([0], [3], [1.0])
-    assert terms.bias == pytest.approx(model.config.bias + 2.0)
+    assert terms.bias == pytest.approx(0.5 + 2.0)
 
 
 def test_an_empty_text_gets_the_bias(model: EncoderModel) -> None:
