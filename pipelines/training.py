@@ -15,6 +15,7 @@ from components.data.split import split
 from components.deploy.register import register
 from components.evaluate.evaluate import evaluate
 from components.evaluate.gate import gate
+from components.train.attribution import train_attribution
 from components.train.combine import combine
 from components.train.encoder import train_encoder
 from components.train.ngram import train_ngram
@@ -50,6 +51,7 @@ def fit(
     encoder_epochs: int,
     encoder_learning_rate: float,
     encoder_batch_size: int,
+    attribution_texts: int,
     ensemble: str,
 ) -> dsl.Model:
     """One bundle from one split."""
@@ -72,7 +74,14 @@ def fit(
         batch_size=encoder_batch_size,
         seed=seed,
     )
-    exported = export_onnx(network=encoder.outputs["network"])
+    attributed = train_attribution(
+        table=table,
+        column=column,
+        network=encoder.outputs["network"],
+        texts=attribution_texts,
+        seed=seed,
+    )
+    exported = export_onnx(network=attributed.outputs["attributed"])
     combined = combine(
         table=table,
         column=column,
@@ -112,6 +121,7 @@ def training(
     encoder_epochs: int = 4,
     encoder_learning_rate: float = 2e-4,
     encoder_batch_size: int = 32,
+    attribution_texts: int = 400,
     ensemble: str = "voting",
     tracking_uri: str = "",
     model_name: str = "rampart",
@@ -136,6 +146,7 @@ def training(
         encoder_epochs: at the most.
         encoder_learning_rate: at its highest.
         encoder_batch_size: messages a step.
+        attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
         tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
         model_name: the registered model's.
@@ -164,6 +175,8 @@ def training(
             encoder_epochs=encoder_epochs,
             encoder_learning_rate=encoder_learning_rate,
             encoder_batch_size=encoder_batch_size,
+            # Nobody reads explanations of the bundle that shows what time does.
+            attribution_texts=attribution_texts if column == "split" else 0,
             ensemble=ensemble,
         ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
     measured = evaluate(

@@ -28,6 +28,7 @@ PARAMETERS = {
     "encoder_epochs": "2",
     "encoder_tokens": "64",
     "encoder_tail": "16",
+    "attribution_texts": "80",
 }
 _SHOWN = 6
 _LENGTH = 150

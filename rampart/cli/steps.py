@@ -15,6 +15,7 @@ _TITLES = {
     "train-ngram": "Train the n-grams",
     "train-tabular": "Train the trees over features",
     "train-encoder": "Train the encoder",
+    "train-attribution": "Learn which words the encoder rests on",
     "export-onnx": "Export the encoder to ONNX",
     "combine": "Calibrate and combine",
     "evaluate": "Evaluate with intervals",

@@ -59,12 +59,13 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
         "encoder_epochs": 3,
         "encoder_batch_size": 16,
         "encoder_learning_rate": 0.005,
+        "attribution_texts": 20,
     }
     for name, value in parameters.items():
         call += ["--set", f"{name}={value}"]
     said = _run(call)
     assert "trained on all mails" in said.stderr
-    assert said.stderr.count("/16 ") == 16
+    assert said.stderr.count("/18 ") == 18
     assert "Held-out mails" in said.stdout
     verdicts = re.findall(
         r"^ *(ham|spam) +(ham|spam)(?: \(wrong\))? +(\d\.\d{4}) ", said.stdout, re.M
@@ -80,7 +81,7 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
     assert _served(folder / "bundle") == []
 
     again = _run([*call, "--json"])
-    assert again.stderr.count("done before") == 14
+    assert again.stderr.count("done before") == 16
     document = json.loads(again.stdout)
     assert verify(Path(document["bundle"])).id == manifest.id
     labels = [verdict["label"] for verdict in document["verdicts"]]

@@ -36,6 +36,7 @@ class Place:
             "encoder_epochs": 3,
             "encoder_batch_size": 16,
             "encoder_learning_rate": 0.005,
+            "attribution_texts": 20,
         }
 
     def start(self, log: Path) -> subprocess.Popen[str]:

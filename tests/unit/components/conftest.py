@@ -34,6 +34,7 @@ def artifact(tmp_path: Path) -> Make:
 def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     """The part of the chain that the pipeline runs once for each split."""
     from components.compress.onnx import export_onnx
+    from components.train.attribution import train_attribution
     from components.train.combine import combine
     from components.train.encoder import train_encoder
     from components.train.ngram import train_ngram
@@ -44,6 +45,8 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     ngram, network = make(dsl.Model, "ngram"), make(dsl.Model, "network")
     tabular = make(dsl.Model, "tabular")
     encoder, candidate = make(dsl.Model, "encoder"), make(dsl.Model, "candidate")
+    attributed = make(dsl.Model, "attributed")
+    faithfulness = make(dsl.Metrics, "faithfulness")
     train_ngram.python_func(table=table, column=column, words=2, regularisation=30.0, model=ngram)
     train_tabular.python_func(table=table, column=column, learning_rate=0.1, seed=0, model=tabular)
     train_encoder.python_func(
@@ -60,7 +63,16 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         seed=0,
         network=network,
     )
-    export_onnx.python_func(network=network, model=encoder)
+    train_attribution.python_func(
+        table=table,
+        column=column,
+        network=network,
+        texts=20,
+        seed=0,
+        attributed=attributed,
+        faithfulness=faithfulness,
+    )
+    export_onnx.python_func(network=attributed, model=encoder)
     combine.python_func(
         table=table,
         column=column,
