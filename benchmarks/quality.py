@@ -2,10 +2,10 @@
 
 Three campaign splits and the time split of the whole corpus; every model is fitted on each split
 from nothing. Prints a table with 95 % intervals, the mean over the splits, the mean of
-probabilities beside the mean of logits, the vote without each member, and
-the stack of the two quick ones. What was fitted is kept
-in build/benchmarks/quality under the digest of the code that fitted it, so that a run that was
-broken off goes on.
+probabilities and the votes counted beside the mean of logits, the vote without each member, the
+stack of the two quick ones, and what each combination gains over the best single model. What was
+fitted is kept in build/benchmarks/quality under the digest of the code that fitted it, so that a
+run that was broken off goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.gain import Measured, gain
 from rampart.bundle.build import assemble
 from rampart.bundle.revision import code_digest
 from rampart.bundle.staging import staged
@@ -33,7 +34,12 @@ from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.data.tables import read_table, write_table
 from rampart.ensembles.base import Stage
 from rampart.ensembles.stacking import fit_stacking
-from rampart.ensembles.voting import fit_voting
+from rampart.ensembles.voting import (
+    fit_soft_voting,
+    fit_voting,
+    hard_vote,
+    mean_of_probabilities,
+)
 from rampart.evaluation.evaluation import Evaluation, evaluate
 from rampart.evaluation.metrics import threshold_at_fpr
 from rampart.inference.engine import Engine
@@ -41,8 +47,8 @@ from rampart.inference.predictions import predictions, thresholds
 from rampart.models.base import Floats, logit, sigmoid
 from rampart.models.calibration import Calibration
 from rampart.settings import settings
+from rampart.training.combination import quick_out_of_fold
 from rampart.training.encoder import EncoderTraining, train_encoder
-from rampart.training.folds import Fit, campaign_folds, out_of_fold
 from rampart.training.ngram import fit_ngram
 from rampart.training.tabular import TabularTraining, fit_tabular
 
@@ -57,7 +63,8 @@ METRICS = {
     "false_positive_rate": "FPR at the threshold",
     "brier": "Brier",
 }
-PROBABILITIES = "mean of probabilities"
+MODELS = ("ngram", "tabular", "encoder")
+PROBABILITIES, VOTES = "mean of probabilities", "votes counted"
 Stacked = tuple[dict[str, Floats], NDArray[np.int8]]
 
 
@@ -72,17 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console(width=150)
     kept = FOLDER / f"{code_digest([LIBRARY / part for part in FITTING])}-{given.sample or 'all'}"
     messages = _messages(kept)
-    measured = {}
+    measured: dict[str, Evaluation] = {}
+    compared: list[Measured] = []
     for seed in given.seeds:
         table = splits.split(messages, seed=seed)
         name = f"campaign split, seed {seed}"
-        measured[name] = _measure(table, "split", seed, kept / f"campaign-{seed}", given.sample)
+        folder = kept / f"campaign-{seed}"
+        measured[name], rows = _measure(table, "split", seed, folder, given.sample)
+        compared.append(rows)
         console.print(_shown(name, measured[name]))
     if measured:
         console.print(_mean("mean of the campaign splits", list(measured.values())))
+        console.print(gain(compared, MODELS, "gain, mean of the campaign splits"))
     table = splits.split(messages, seed=0)
-    later = _measure(table, "time_split", 0, kept / "time", given.sample)
+    later, rows = _measure(table, "time_split", 0, kept / "time", given.sample)
     console.print(_shown("time split, older mails to newer", later))
+    console.print(gain([rows], MODELS, "gain, time split"))
     document = {name: result.model_dump(mode="json") for name, result in measured.items()}
     document["time split"] = later.model_dump(mode="json")
     (kept / "quality.json").write_text(json.dumps(document), encoding="utf-8")
@@ -97,10 +109,12 @@ def _messages(kept: Path) -> pd.DataFrame:
     return read_table(path)
 
 
-def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: int) -> Evaluation:
+def _measure(
+    table: pd.DataFrame, column: str, seed: int, folder: Path, sample: int
+) -> tuple[Evaluation, Measured]:
     """Fit the models and the ensemble on one split, and measure them on its test part."""
     train, validation = (Labelled.part(table, column, part) for part in ("train", "validation"))
-    models = {kind: folder / kind for kind in ("ngram", "tabular", "encoder")}
+    models = {kind: folder / kind for kind in MODELS}
     if not models["encoder"].exists():
         with staged(models["encoder"]) as served:
             training = EncoderTraining(sample=sample or None, seed=seed)
@@ -118,19 +132,13 @@ def _measure(table: pd.DataFrame, column: str, seed: int, folder: Path, sample: 
     tested = predictions(engine, table[table[column] == "test"])
     checked = predictions(engine, table[table[column] == "validation"])
     limits = _compared(engine, stacked, checked, tested) | thresholds(engine)
-    return evaluate(tested, limits)
+    return evaluate(tested, limits), (tested, limits)
 
 
 def _out_of_fold(path: Path, train: Labelled, validation: Labelled, seed: int) -> Stacked:
     """Logits of the quick models' training texts, from five fits without them."""
     if not path.exists():
-        fold = campaign_folds(train, 5, seed=seed)
-        settings = TabularTraining(seed=seed)
-        fits: dict[str, Fit] = {
-            "ngram": lambda part: fit_ngram(part.texts, part.labels),
-            "tabular": lambda part: fit_tabular(part, validation, settings),
-        }
-        logits = {name: out_of_fold(train, fit, fold) for name, fit in fits.items()}
+        logits = quick_out_of_fold(train, validation, seed=seed)
         np.savez(path, labels=train.labels, ngram=logits["ngram"], tabular=logits["tabular"])
     with np.load(path) as saved:
         return {name: saved[name] for name in saved.files if name != "labels"}, saved["labels"]
@@ -142,13 +150,19 @@ def _compared(
     """Add other ensembles to the tested rows; their thresholds are chosen as the others' are."""
     names = [model.name for model in engine.manifest.models]
     labels = checked["label"].to_numpy()
+    own = thresholds(engine)
     others: dict[str, Callable[[pd.DataFrame], Floats]] = {
-        PROBABILITIES: lambda table: table[names].mean(axis=1).to_numpy()
+        PROBABILITIES: lambda table: mean_of_probabilities(_columns(table, names)),
+        VOTES: lambda table: hard_vote(_columns(table, names), own),
+        "mean of logits, no weights": partial(
+            _voted,
+            fit_soft_voting(_logits(checked, names), _as_they_are(names), labels).stages[-1],
+            names,
+        ),
     }
     for left_out in names:
         rest = [name for name in names if name != left_out]
-        calibrated = {name: Calibration() for name in rest}
-        stage = fit_voting(_logits(checked, rest), calibrated, labels).stages[-1]
+        stage = fit_voting(_logits(checked, rest), _as_they_are(rest), labels).stages[-1]
         others[f"without {left_out}"] = partial(_voted, stage, rest)
     quick = list(stacked[0])
     scales = {entry.name: entry.calibration for entry in engine.manifest.models}
@@ -160,6 +174,14 @@ def _compared(
         limits[name] = threshold_at_fpr(labels, probability(checked), 0.01)
         tested[name] = probability(tested)
     return limits
+
+
+def _as_they_are(names: Sequence[str]) -> dict[str, Calibration]:
+    return {name: Calibration() for name in names}
+
+
+def _columns(table: pd.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
+    return {name: table[name].to_numpy() for name in names}
 
 
 def _voted(stage: Stage, names: Sequence[str], table: pd.DataFrame) -> Floats:

@@ -94,6 +94,12 @@ class Engine:
             for row, (stage, value) in enumerate(settled)
         ]
 
+    @property
+    def method(self) -> str:
+        """How contributions are come by: `terms`, or `learned` where a model learned its own."""
+        methods = {self.models[name].method for name in self.manifest.ensemble.models}
+        return "learned" if "learned" in methods else "terms"
+
     def logits(self, texts: Sequence[str]) -> dict[str, Floats]:
         """Each base model's raw logits, float64 [n], whatever stage would have settled them."""
         aligned = [clean(text) for text in texts]

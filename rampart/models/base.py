@@ -54,6 +54,11 @@ class Model(ABC):
 
     kind: ClassVar[str]
 
+    @property
+    def method(self) -> str:
+        """How its terms are come by: `terms` are the sum's own."""
+        return "terms"
+
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, *, threads: int | None = None) -> Self:

@@ -114,6 +114,11 @@ class EncoderModel(Model):
     session: Any
     batch_tokens: int = 2_048
 
+    @property
+    def method(self) -> str:
+        """`learned` where the second head says what the terms are."""
+        return self.config.method
+
     @classmethod
     def load(cls, folder: Path, *, threads: int | None = None, file: str = ONNX_FILE) -> Self:
         """Read config.json, tokenizer.json and the graph; see the base class."""

@@ -100,6 +100,7 @@ class RampartModel(Model):  # type: ignore[misc]
             selection.threshold if options.threshold is None else options.threshold,
             manifest.labels,
             tuple(entry.name for entry in manifest.models),
+            self.rampart.method,
         )
         return payload, answer
 

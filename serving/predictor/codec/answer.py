@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from rampart.inference.verdict import Verdict
 from serving.predictor.codec.request import ScoreRequest
 
-# "terms": the plain terms of the sum, as the models' own weights give them.
-METHOD = "terms"
-
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -57,6 +54,7 @@ class Answer:
         threshold: that applied, the request's or the bundle's.
         labels: the harmless label, then the threat.
         models: names of the bundle's models, in its order.
+        method: how contributions are come by; `terms` are the plain ones of the sum.
     """
 
     request: ScoreRequest
@@ -65,12 +63,13 @@ class Answer:
     threshold: float
     labels: tuple[str, str]
     models: tuple[str, ...] = ()
+    method: str = "terms"
 
     def parameters(self) -> dict[str, str | float]:
         """Response parameters, in types that JSON has."""
         return {
             "bundle": self.bundle,
-            "method": METHOD if self.request.options.explain == "contributions" else "none",
+            "method": self.method if self.request.options.explain == "contributions" else "none",
             "threshold": self.threshold,
             "labels": ",".join(self.labels),
             "models": ",".join(self.models),

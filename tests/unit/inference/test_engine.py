@@ -193,3 +193,13 @@ def test_loading_and_scoring_unpickles_nothing_starts_nothing_and_needs_no_train
     )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines() == ["voting", "[]"]
+
+
+def test_the_method_says_whether_a_model_learned_its_explanations(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine.method == "terms"
+    encoder = engine.models["encoder"]
+    learned = encoder.config.model_copy(update={"method": "learned"})  # type: ignore[attr-defined]
+    monkeypatch.setattr(encoder, "config", learned)
+    assert engine.method == "learned"
