@@ -29,12 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/demo/bundle"))
     parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--models", help="that are asked, with commas; the ensemble if unset")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         texts, verdicts = Path(scratch) / "texts.jsonl", Path(scratch) / "verdicts.jsonl"
         _write(texts, given.texts)
         call = [sys.executable, "-m", "rampart.cli", "score", str(given.bundle)]
         call += ["--input", str(texts), "--output", str(verdicts)]
+        call += ["--models", given.models] if given.models else []
         begun = time.monotonic()
         with subprocess.Popen(call) as process:  # noqa: S603 - our own module
             samples = _watch(process, verdicts.with_name(verdicts.name + ".part"))

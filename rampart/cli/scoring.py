@@ -23,6 +23,13 @@ Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Probability from which a text is a threat; the bundle's own."),
 ]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Models to ask, with commas between them, or all; the ensemble if unset.",
+    ),
+]
 TopK = Annotated[int, typer.Option(min=0, help="Spans kept of each explanation.")]
 
 
@@ -35,6 +42,7 @@ def score(
     id_column: Annotated[str, typer.Option(help="Column with the ids, for tables.")] = "id",
     top_k: TopK = 10,
     threshold: Threshold = None,
+    models: Models = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if unset.")] = None,
 ) -> None:
     """Score texts of any number in constant memory: one line of JSON each, in their order.
@@ -52,7 +60,9 @@ def score(
     with _written(output) as lines, err.status("Scoring") as status:
         while batch := list(islice(records, _BATCH)):
             texts = [record.text for record in batch if record.text is not None]
-            verdicts = iter(engine.score(texts, top_k=top_k, threshold=threshold))
+            verdicts = iter(
+                engine.score(texts, top_k=top_k, threshold=threshold, models=_names(models))
+            )
             for record in batch:
                 line: dict[str, Any] = {"id": record.id}
                 if record.text is None:
@@ -94,6 +104,7 @@ def explain(
     text: Annotated[str, typer.Option(help="The text, as it would be sent; - reads it.")],
     top_k: TopK = 10,
     threshold: Threshold = None,
+    models: Models = None,
     as_json: Json = False,
 ) -> None:
     """Say what a text is and which of its spans weighed most."""
@@ -101,7 +112,9 @@ def explain(
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    [verdict] = Engine.load(bundle).score([text], top_k=top_k, threshold=threshold)
+    [verdict] = Engine.load(bundle).score(
+        [text], top_k=top_k, threshold=threshold, models=_names(models)
+    )
     if as_json:
         print_json(verdict.as_document())
         return
@@ -110,6 +123,9 @@ def explain(
         f"{verdict.label}  probability {verdict.probability:.4f}  logit {verdict.logit:+.3f}  "
         f"settled by {verdict.stage}\n"
     )
+    if len(verdict.models) > 1:
+        each = ", ".join(f"{name} {value:.4f}" for name, value in verdict.models.items())
+        out.print(f"Each model alone: {each}\n")
     out.print(highlighted(text, parts))
     table = columns("\nWhat the logit is made of", ">adds", "span")
     for start, end, value in _spans(parts.start, parts.end, parts.value):
@@ -117,6 +133,10 @@ def explain(
     table.add_row(f"{parts.bias:+.3f}", "(everything else)")
     table.add_row(f"{verdict.logit:+.3f}", "(the logit)")
     out.print(table)
+
+
+def _names(models: str | None) -> list[str] | None:
+    return None if models is None else [name.strip() for name in models.split(",")]
 
 
 def _spans(*arrays: Iterable[Any]) -> Iterator[tuple[int, int, float]]:

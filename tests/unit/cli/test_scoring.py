@@ -183,3 +183,19 @@ def test_a_broken_bundle_is_found_before_anything_is_read(rampart: Command, tmp_
     os.mkfifo(tmp_path / "never.jsonl")
     said = rampart("score", tmp_path, "--input", tmp_path / "never.jsonl", "--output", "-")
     assert said.code == 7
+
+
+def test_one_model_may_be_asked_alone_and_one_that_is_not_there_is_named(
+    rampart: Command, bundle: Path, engine: Engine
+) -> None:
+    text = TEXTS[0]
+    said = rampart("explain", bundle, "--text", text, "--models", "ngram", "--json")
+    [verdict] = engine.score([text], models=["ngram"])
+    assert json.loads(said.out)["logit"] == pytest.approx(verdict.logit, abs=1e-4)
+    assert json.loads(said.out)["stage"] == "ngram"
+    shown = rampart("explain", bundle, "--text", text, "--models", "all")
+    assert "Each model alone: ngram" in shown.out
+    refused = rampart("explain", bundle, "--text", text, "--models", "oracle")
+    assert refused.code == 3
+    assert "oracle" in refused.err
+    assert "ngram" in refused.err
