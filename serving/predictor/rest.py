@@ -15,7 +15,7 @@ from serving.predictor.codec.v2_rest import HEADER_LENGTH, V2Body, V2Reply
 from serving.predictor.limits import ErrorAnswers, RequestLimits
 from serving.predictor.refusal import count_refusal
 from serving.predictor.sdk import ModelNotReady, RESTServer, V1Endpoints
-from serving.predictor.settings import PredictorSettings
+from serving.predictor.settings import ServerSettings
 
 
 class UvicornServer(uvicorn.Server):
@@ -34,7 +34,7 @@ class UvicornServer(uvicorn.Server):
 class PredictorRESTServer(RESTServer):  # type: ignore[misc]
     """KServe's REST server; health, metadata, V1 and metrics are its own."""
 
-    def __init__(self, settings: PredictorSettings, dataplane: Any, repository: Any) -> None:
+    def __init__(self, settings: ServerSettings, dataplane: Any, repository: Any) -> None:
         super().__init__(
             "kserve.model_server:app",
             dataplane,

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from rampart.errors import InputError, UnknownModelError
 from serving.predictor.refusal import refuse
 from serving.predictor.sdk import InferenceServicer, ModelNotReady, pb_grpc
-from serving.predictor.settings import PredictorSettings
+from serving.predictor.settings import ServerSettings
 
 _Method = Callable[[Any, Any], Awaitable[Any]]
 
@@ -88,7 +88,7 @@ def _parsing(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 class PredictorGRPCServer:
     """The service on a port; KServe's own listens on every address."""
 
-    def __init__(self, settings: PredictorSettings, dataplane: Any, repository: Any) -> None:
+    def __init__(self, settings: ServerSettings, dataplane: Any, repository: Any) -> None:
         self.settings = settings
         self.servicer = PredictorServicer(dataplane, repository)
         self.server: Any = None

@@ -16,11 +16,11 @@ from rampart.inference.engine import Engine
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
 from serving.predictor.dataplane import FixedRepository, PredictorDataPlane
-from serving.predictor.model import RampartModel
+from serving.predictor.model import ProtocolModel, RampartModel
 from serving.predictor.rest import PredictorRESTServer
 from serving.predictor.rpc import PredictorGRPCServer
 from serving.predictor.sdk import ModelServer
-from serving.predictor.settings import PredictorSettings
+from serving.predictor.settings import PredictorSettings, ServerSettings
 from serving.predictor.worker import Worker
 
 _log = logging.getLogger("rampart.predictor")
@@ -38,7 +38,7 @@ def serve(settings: PredictorSettings) -> None:
         InputError: a port cannot be listened on.
         OverloadedError: it was told to stop, and requests were not answered in the grace given.
     """
-    _configure_logging()
+    configure_logging()
     engine = Engine.load(settings.bundle, threads=settings.threads)
     engine.warm_up()
     worker = Worker(settings.queue)
@@ -46,17 +46,17 @@ def serve(settings: PredictorSettings) -> None:
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
     model = RampartModel(settings.model_name, engine, worker, limits)
     model.ready = True
-    PredictorServer(settings, model).run()
+    ProtocolServer(settings, model).run()
 
 
-class PredictorServer(ModelServer):  # type: ignore[misc]
+class ProtocolServer(ModelServer):  # type: ignore[misc]
     """KServe's model server around one model.
 
     Its `start` is not used: it hands its signal handler to uvicorn, which replaces it, so that
     gRPC is only stopped once REST has ended; and it cannot be told a host.
     """
 
-    def __init__(self, settings: PredictorSettings, model: RampartModel) -> None:
+    def __init__(self, settings: ServerSettings, model: ProtocolModel) -> None:
         super().__init__(
             http_port=settings.http_port,
             grpc_port=settings.grpc_port,
@@ -124,7 +124,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         sys.stdout.flush()
 
 
-def _configure_logging() -> None:
+def configure_logging() -> None:
+    """Say warnings and errors on standard error, and no line for each request."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     # A handler of its own keeps KServe from installing those that log every request.
     kserve = logging.getLogger("kserve")

@@ -1,4 +1,4 @@
-"""What the predictor can be told: by arguments, by RAMPART_* variables, by KServe's own flags."""
+"""What a server can be told: by arguments, by RAMPART_* variables, by KServe's own flags."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 KSERVE_MODEL_DIR = Path("/mnt/models")
 
 
-class PredictorSettings(BaseSettings):
-    """Settings of one predictor process; each is read from RAMPART_<NAME> unless it is given."""
+class ServerSettings(BaseSettings):
+    """What every server here can be told; each is read from RAMPART_<NAME> unless it is given."""
 
     model_config = SettingsConfigDict(env_prefix="RAMPART_", frozen=True, extra="forbid")
 
-    bundle: Path = Field(default=KSERVE_MODEL_DIR, description="Folder of the model bundle.")
     model_name: str = Field(
         default="rampart",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
@@ -30,9 +29,6 @@ class PredictorSettings(BaseSettings):
     )
     grpc_port: int = Field(
         default=8081, ge=0, le=65535, description="Port of gRPC; 0 takes a free one."
-    )
-    threads: int | None = Field(
-        default=None, ge=1, description="Threads that each model computes with; all cores if unset."
     )
     max_texts: int = Field(default=256, ge=1, description="Texts that one request may hold.")
     max_text_bytes: int = Field(
@@ -55,10 +51,19 @@ class PredictorSettings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _default_is_allowed(self) -> PredictorSettings:
+    def _default_is_allowed(self) -> ServerSettings:
         if self.top_k > self.max_top_k:
             raise ValueError(f"top_k {self.top_k} is over max_top_k {self.max_top_k}")
         return self
+
+
+class PredictorSettings(ServerSettings):
+    """Settings of one predictor process."""
+
+    bundle: Path = Field(default=KSERVE_MODEL_DIR, description="Folder of the model bundle.")
+    threads: int | None = Field(
+        default=None, ge=1, description="Threads that each model computes with; all cores if unset."
+    )
 
 
 class ContainerSettings(PredictorSettings):

@@ -25,26 +25,40 @@ pytestmark = [pytest.mark.extras, pytest.mark.timeout(900)]
 
 UV = uv.find_uv_bin()
 PACKAGES = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-# What each extra is for: packages, all of whose modules have to find there what they import.
+# What each extra is for: modules, and packages with all of theirs, that have to find there what
+# they import.
 PARTS = {
-    "inference": ["rampart.inference", "rampart.models", "rampart.explain", "rampart.ensembles"],
-    "serve": ["rampart.inference", "serving"],
+    "inference": [
+        "rampart.inference",
+        "rampart.models",
+        "rampart.explain.contributions",
+        "rampart.ensembles",
+        "rampart.features.security",
+        "rampart.features.families",
+    ],
+    "serve": ["rampart.inference", "serving.predictor"],
     "data": ["rampart.data"],
     "evaluate": ["rampart.evaluation", "rampart.bundle", "rampart.inference"],
     "train": [
-        "rampart.features",
         "rampart.training",
         "rampart.compression",
         "rampart.data",
         "rampart.bundle",
     ],
+    "language": ["rampart.features.linguistic"],
+    "semantic": ["rampart.features.semantic"],
+    "privacy": ["rampart.features.privacy", "rampart.features.disclosure"],
+    "explain": ["rampart.explain", "serving"],
     "registry": ["rampart.registry"],
     "pipelines": ["pipelines", "components", "rampart"],
 }
+FEATURES_OF_EXTRAS = [
+    f"rampart.features.{name}" for name in ("linguistic", "semantic", "privacy", "disclosure")
+]
 # Modules of such a part that belong to another extra.
 ELSEWHERE = {
     "inference": ["rampart.inference.predictions"],
-    "pipelines": ["rampart.cli"],
+    "pipelines": ["rampart.cli", "rampart.explain", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {
     "inference": ["torch", "transformers", "pandas", "sklearn", "mlflow", "kserve", "kfp"],
@@ -52,6 +66,10 @@ ABSENT = {
     "data": ["torch", "transformers", "onnxruntime", "kserve", "kfp", "mlflow"],
     "evaluate": ["torch", "transformers", "kserve", "kfp", "mlflow"],
     "train": ["kserve", "kfp", "mlflow"],
+    "language": ["torch", "transformers", "kserve", "kfp", "mlflow", "presidio_analyzer"],
+    "semantic": ["kserve", "kfp", "mlflow", "spacy"],
+    "privacy": ["torch", "transformers", "kserve", "kfp", "mlflow"],
+    "explain": ["torch", "transformers", "kfp", "mlflow"],
     "registry": ["torch", "transformers", "kserve", "kfp"],
     "pipelines": ["kserve"],
 }
@@ -137,8 +155,9 @@ def sources(extra: str) -> dict[str, Path]:
     """The modules that an extra is for."""
     found = {}
     for part in PARTS[extra]:
-        folder = ROOT.joinpath(*part.split("."))
-        for path in folder.rglob("*.py"):
+        place = ROOT.joinpath(*part.split("."))
+        module = place.with_suffix(".py")
+        for path in [module] if module.exists() else place.rglob("*.py"):
             words = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(words).removesuffix(".__init__")
             if not any(f"{name}.".startswith(f"{other}.") for other in ELSEWHERE.get(extra, ())):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Answer:
         labels: the harmless label, then the threat.
         models: names of the bundle's models, in its order.
         method: how contributions are come by; `terms` are the plain ones of the sum.
+        spent: what explanations on request cost, for the response's parameters.
     """
 
     request: ScoreRequest
@@ -64,15 +65,17 @@ class Answer:
     labels: tuple[str, str]
     models: tuple[str, ...] = ()
     method: str = "terms"
+    spent: Mapping[str, str | float] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, str | float]:
         """Response parameters, in types that JSON has."""
         return {
             "bundle": self.bundle,
-            "method": self.method if self.request.options.explain == "contributions" else "none",
+            "method": "none" if self.request.options.explain == "none" else self.method,
             "threshold": self.threshold,
             "labels": ",".join(self.labels),
             "models": ",".join(self.models),
+            **self.spent,
         }
 
 

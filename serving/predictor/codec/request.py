@@ -6,12 +6,13 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any
 
 from rampart.errors import InputError, TooLargeError
-from rampart.inference.verdict import Explanation
 
 _KNOWN = ("top_k", "explain", "threshold", "models")
+# What a request may say of the effort behind an explanation, where it is computed on request.
+_EFFORT = ("evaluations", "seconds", "seed")
 # Clients of the protocol send these with any request; none changes a verdict.
 _PROTOCOL = frozenset(
     {
@@ -25,7 +26,8 @@ _PROTOCOL = frozenset(
         "sequence_end",
     }
 )
-_EXPLAINERS = frozenset({"shap", "lime"})
+_ON_REQUEST = ("shap", "lime", "occlusion")
+_SEEDS = 2**32
 
 _shown = reprlib.Repr()
 _shown.maxstring = _shown.maxother = _shown.maxlong = 60
@@ -45,12 +47,27 @@ class Limits:
         text_bytes: the most bytes of one text in UTF-8.
         top_k: spans in an explanation when the request does not say.
         max_top_k: the most spans that a request may ask for.
+        explanations: that there are; the first is given when the request does not say.
+        evaluations: the most texts that may be scored for one explanation.
+        seconds: the longest that one explanation may take.
     """
 
     texts: int = 256
     text_bytes: int = 1_000_000
     top_k: int = 10
     max_top_k: int = 100
+    explanations: tuple[str, ...] = ("contributions", "none")
+    evaluations: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What an explanation that is computed on request may cost, and the seed of its draws."""
+
+    evaluations: int
+    seconds: float
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +75,15 @@ class Options:
     """Parameters of one request; None means what the bundle has for it."""
 
     top_k: int
-    explain: Explanation = "contributions"
+    explain: str = "contributions"
     threshold: float | None = None
     models: tuple[str, ...] | None = None
+    effort: Effort | None = None
 
     @property
     def spans(self) -> int:
         """Spans that each answer has room for, so that a client knows its shapes beforehand."""
-        return self.top_k if self.explain == "contributions" else 0
+        return 0 if self.explain == "none" else self.top_k
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,50 +101,77 @@ def options(parameters: Mapping[str, Any], limits: Limits) -> Options:
     Raises:
         InputError: one is unknown, of the wrong type or out of range.
     """
-    unknown = [name for name in parameters if name not in _KNOWN and name not in _PROTOCOL]
+    known = _KNOWN + (_EFFORT if limits.evaluations else ())
+    unknown = [name for name in parameters if name not in known and name not in _PROTOCOL]
     if unknown:
         raise InputError(
             f"Parameter {shown(unknown[0])} is not known here.",
-            f"The parameters are {', '.join(_KNOWN)}.",
+            f"The parameters are {', '.join(known)}.",
         )
     return Options(
         top_k=_top_k(parameters.get("top_k", limits.top_k), limits.max_top_k),
-        explain=_explain(parameters.get("explain", "contributions")),
+        explain=_explain(parameters.get("explain", limits.explanations[0]), limits.explanations),
         threshold=_threshold(parameters["threshold"]) if "threshold" in parameters else None,
         models=_models(parameters["models"]) if "models" in parameters else None,
+        effort=_effort(parameters, limits) if limits.evaluations else None,
     )
 
 
 def _top_k(value: object, most: int) -> int:
-    number: object = value
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        number = int(value)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+    return _whole("top_k", value, 0, most)
+
+
+def _effort(parameters: Mapping[str, Any], limits: Limits) -> Effort:
+    seconds = _fraction(parameters.get("seconds", limits.seconds))
+    if not 0.0 < seconds <= limits.seconds:
         raise InputError(
-            f"Parameter top_k is {shown(value)}.", f"Send a whole number from 0 to {most}."
+            f"Parameter seconds is {shown(parameters['seconds'])}.",
+            f"Send a time over 0 and up to {limits.seconds:g}.",
+        )
+    return Effort(
+        _whole(
+            "evaluations", parameters.get("evaluations", limits.evaluations), 2, limits.evaluations
+        ),
+        seconds,
+        _whole("seed", parameters.get("seed", 0), 0, _SEEDS - 1),
+    )
+
+
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    number: object = value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 11:
+        number = int(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise InputError(
+            f"Parameter {name} is {shown(value)}.", f"Send a whole number from {least} to {most}."
         )
     return number
 
 
-def _explain(value: object) -> Explanation:
-    if isinstance(value, str) and value in _EXPLAINERS:
+def _explain(value: object, known: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in known:
+        return value
+    choice = " or ".join(repr(name) for name in known)
+    if isinstance(value, str) and value in _ON_REQUEST:
         raise InputError(
             f"Parameter explain is {value!r}, which this server does not compute.",
-            "SHAP and LIME come with the explainer; send 'contributions' or 'none' here.",
+            f"The explainer computes it; send {choice} here.",
         )
-    if value not in get_args(Explanation):
-        raise InputError(f"Parameter explain is {shown(value)}.", "Send 'contributions' or 'none'.")
-    return cast("Explanation", value)
+    raise InputError(f"Parameter explain is {shown(value)}.", f"Send {choice}.")
+
+
+def _fraction(value: object) -> float:
+    """A number, or NaN: gRPC's parameters hold no fractions, so a string may spell one."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return math.nan
+    return math.nan
 
 
 def _threshold(value: object) -> float:
-    number = math.nan
-    # gRPC's parameters hold no fractions, so a string that spells one is welcome too.
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
+    number = _fraction(value)
     if not 0.0 <= number <= 1.0:
         raise InputError(
             f"Parameter threshold is {shown(value)}.",

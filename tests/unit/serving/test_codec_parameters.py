@@ -43,7 +43,7 @@ def test_any_other_threshold_is_refused_by_its_value(value):
 
 @pytest.mark.parametrize("value", ["shap", "lime"])
 def test_the_slow_explanations_are_promised_elsewhere(value):
-    with pytest.raises(InputError, match="come with the explainer"):
+    with pytest.raises(InputError, match="explainer computes it"):
         options({"explain": value}, LIMITS)
 
 

@@ -1,1 +1,0 @@
-"""A package, so that it comes before the one of the same name that textstat installs."""
