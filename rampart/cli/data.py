@@ -1,4 +1,4 @@
-"""`rampart data`: fetch the default corpus, look at any source."""
+"""`rampart data`: fetch a corpus that has a name, look at any source."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rampart.cli.console import columns, facts, out, print_json, printable, progress
+from rampart.errors import InputError
 from rampart.settings import settings
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Fetch and look at labelled messages.", no_args_is_help=True)
 
 URI_HELP = (
-    "spam-assassin, or the address of a JSONL, CSV, Parquet, mbox or .eml file or a folder of "
-    "mails: a path, s3://..., https://...; compressed or not."
+    "spam-assassin, prompt-attacks, or the address of a JSONL, CSV, Parquet, mbox or .eml file or "
+    "a folder of mails: a path, s3://..., https://...; compressed or not."
 )
+Corpus = Annotated[str, typer.Argument(help="spam-assassin or prompt-attacks.")]
 Uri = Annotated[str, typer.Argument(help=URI_HELP)]
 TextColumn = Annotated[str, typer.Option(help="Column with the texts, for tables.")]
 LabelColumn = Annotated[str, typer.Option(help="Column with the labels, for tables.")]
@@ -25,19 +27,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def fetch(*, as_json: Json = False) -> None:
-    """Fetch the default corpus into the cache and check it."""
-    from rampart.data.sources import SPAM_ASSASSIN, read
-    from rampart.data.sources.spam_assassin import PACKAGE
+def fetch(corpus: Corpus = "spam-assassin", *, as_json: Json = False) -> None:
+    """Fetch a corpus into the cache and check it."""
+    from rampart.data.sources import CORPORA, packages, read
 
+    if corpus not in CORPORA:
+        raise InputError(
+            f"There is no corpus {corpus!r} to fetch.",
+            f"Name {' or '.join(CORPORA)}; other sources are read where they are.",
+        )
     with progress("Fetching and reading the corpus") as tell:
-        table = read(SPAM_ASSASSIN, cache=settings().cache_dir, on_progress=tell).rows
+        table = read(corpus, cache=settings().cache_dir, on_progress=tell).rows
     counts = {str(group): int(count) for group, count in table["group"].value_counts().items()}
+    fetched = packages(corpus)
     document = {
-        "source": SPAM_ASSASSIN,
-        "package": f"{PACKAGE.name} {PACKAGE.version}",
-        "sha256": PACKAGE.sha256,
-        "mails": len(table),
+        "source": corpus,
+        "package": ", ".join(f"{package.name} {package.version}" for package in fetched),
+        "sha256": ", ".join(package.sha256 for package in fetched),
+        "messages": len(table),
         "groups": counts,
     }
     if as_json:

@@ -23,7 +23,7 @@ from rampart.models.encoder import (
     TOKENIZER_FILE,
     EncoderModel,
 )
-from rampart.training.attribution import AttributionHead, load_attribution
+from rampart.training.attribution_head import AttributionHead, load_attribution
 from rampart.training.network import EncoderNetwork, own_tokens, served_config
 
 _OPSET = 18
@@ -49,7 +49,7 @@ class _Served(nn.Module):
         terms = self.network.terms_of(states[-1], attention_mask)
         if self.head is None:
             return (terms,)
-        return terms, self.head(states, terms) * own_tokens(attention_mask)
+        return terms, self.head(states, terms, own_tokens(attention_mask))
 
 
 def export_encoder(trained: Path, folder: Path) -> float:

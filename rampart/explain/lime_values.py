@@ -43,10 +43,13 @@ def lime_values(
     Raises:
         InputError: the model gives no finite logit for each text.
     """
+    _explainer(seed)  # What it takes to import is not the text's to pay.
     meter = Meter(score, Units.of(text, limit), budget or Budget(evaluations=samples + 1), batch)
     if not len(meter.units):
         return meter.attribution(np.zeros(0), method=METHOD, seed=seed, complete=True)
-    drawn = min(samples, meter.left + 1)
+    # LIME draws all its samples before the first is scored, so far more than there is time for
+    # would leave none; the first pace may be a slow one.
+    drawn = min(samples, meter.left + 1, 2 * meter.likely + 1)
     base, value, used = _fitted(meter, drawn, seed)
     complete = used >= samples
     return meter.attribution(value, method=METHOD, seed=seed, base=base, complete=complete)
@@ -54,15 +57,8 @@ def lime_values(
 
 def _fitted(meter: Meter, samples: int, seed: int) -> tuple[float, Floats, int]:
     """Intercept and weights of the linear model, and how many samples it was fitted to."""
-    from lime.lime_text import LimeTextExplainer
-
     count = len(meter.units)
-    explainer = LimeTextExplainer(
-        split_expression=r"\s+",
-        feature_selection="none",
-        class_names=["logit"],
-        random_state=np.random.RandomState(seed),
-    )
+    explainer = _explainer(seed)
     fit = _Scored(explainer.base)
     explainer.base = fit
 
@@ -88,6 +84,17 @@ def _fitted(meter: Meter, samples: int, seed: int) -> tuple[float, Floats, int]:
     return float(explanation.intercept[0]), value, fit.rows
 
 
+def _explainer(seed: int) -> Any:
+    from lime.lime_text import LimeTextExplainer
+
+    return LimeTextExplainer(
+        split_expression=r"\s+",
+        feature_selection="none",
+        class_names=["logit"],
+        random_state=np.random.RandomState(seed),
+    )
+
+
 class _Scored:
     """LIME's own fit, on those samples that there was time to score."""
 
@@ -98,6 +105,9 @@ class _Scored:
     def explain_instance_with_data(
         self, data: Floats, labels: Floats, distances: Floats, *others: Any, **options: Any
     ) -> Any:
+        if self.rows == 1:
+            alone = float(labels[0, 0])
+            return alone, [], 0.0, alone
         rows = slice(self.rows)
         return self._base.explain_instance_with_data(
             data[rows], labels[rows], distances[rows], *others, **options

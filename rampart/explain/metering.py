@@ -58,6 +58,14 @@ class Meter:
         """Evaluations that the budget still holds, whatever the clock says."""
         return max(0, self._budget.evaluations - self.calls)
 
+    @property
+    def likely(self) -> int:
+        """Evaluations that the budget holds by the clock, too, at the pace of the last batch."""
+        if self._budget.seconds is None or not self._pace:
+            return self.left
+        time = self._budget.seconds - (perf_counter() - self._started)
+        return min(self.left, max(0, int(time / self._pace)))
+
     def __call__(self, keeps: NDArray[np.bool_]) -> Floats:
         """Logits of the text with those units alone that each row of `keeps` [n, m] says.
 

@@ -9,8 +9,10 @@ it does not suffice to part share their value evenly.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,8 +51,8 @@ def shap_values(
     Raises:
         InputError: the model gives no finite logit for each text.
     """
-    budget = budget or Budget()
-    meter = Meter(score, Units.of(text, limit), budget, batch)
+    _explainer()  # What it takes to import and compile is not the text's to pay.
+    meter = Meter(score, Units.of(text, limit), budget or Budget(), batch)
     count = len(meter.units)
     if count < 2:
         value = np.full(count, meter.logit - meter.base)
@@ -64,7 +66,7 @@ def shap_values(
     except _Spent:
         # The clock cannot stop SHAP between two batches, a number of evaluations can: the same
         # way once more, through what was kept.
-        allowed = len(coalitions.known) - 2
+        allowed = (len(coalitions.known) - 2) // 2 * 2
         value = _partition(coalitions, tree, allowed, seed, batch)
     return meter.attribution(value, method=METHOD, seed=seed, complete=allowed >= wanted)
 
@@ -123,9 +125,10 @@ class _Coalitions:
         fresh = [row for row, key in enumerate(keys) if key not in self.known]
         if fresh:
             found = self._meter(keeps[fresh])
+            scored = [keys[row] for row in fresh[: len(found)]]
+            self.known.update(zip(scored, found.tolist(), strict=True))
             if len(found) < len(fresh):
                 raise _Spent
-            self.known.update(zip([keys[row] for row in fresh], found.tolist(), strict=True))
         return np.array([self.known[key] for key in keys])
 
 
@@ -143,23 +146,44 @@ class _Masker:
 
 
 def _partition(
-    coalitions: _Coalitions, tree: Floats, evaluations: int, seed: int, batch: int
+    coalitions: Callable[[NDArray[np.bool_]], Floats],
+    tree: Floats,
+    evaluations: int,
+    seed: int,
+    batch: int,
 ) -> Floats:
-    from shap.explainers import PartitionExplainer
-
-    explainer = PartitionExplainer(coalitions, _Masker(tree))
+    explainer = _explainer()(coalitions, _Masker(tree))
     with _seeded(seed):
-        found = explainer.explain_row(
-            np.ones((1, len(tree) + 1)),
-            max_evals=evaluations + 2,
-            main_effects=False,
-            error_bounds=False,
-            batch_size=max(2, batch),
-            outputs=None,
-            silent=True,
-        )
+        return _explained(explainer, tree, evaluations, batch)
+
+
+def _explained(explainer: Any, tree: Floats, evaluations: int, batch: int) -> Floats:
+    found = explainer.explain_row(
+        np.ones((1, len(tree) + 1)),
+        max_evals=evaluations + 2,
+        main_effects=False,
+        error_bounds=False,
+        batch_size=max(2, batch),
+        outputs=None,
+        silent=True,
+    )
     value: Floats = np.asarray(found["values"], dtype=np.float64)
     return value
+
+
+@cache
+def _explainer() -> Any:
+    """SHAP's class, imported and with its loops compiled, which takes seconds, once."""
+    with warnings.catch_warnings():
+        # matplotlib on SHAP's colours, which are not wanted here.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        from shap.explainers import PartitionExplainer
+
+    tree = balanced_tree(2)
+    explainer = PartitionExplainer(lambda keeps: keeps.sum(axis=1) * 1.0, _Masker(tree))
+    with _seeded(0):
+        _explained(explainer, tree, 2, 2)
+    return PartitionExplainer
 
 
 @contextmanager

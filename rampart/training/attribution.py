@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -25,11 +24,14 @@ from torch import Tensor, nn
 
 from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
+from rampart.training.attribution_head import (
+    AttributionHead,
+    AttributionReport,
+    save_attribution,
+)
 from rampart.training.deletions import Deletions, Pieces
 from rampart.training.network import EncoderNetwork
 
-STATE_FILE = "attribution.safetensors"
-DOCUMENT_FILE = "attribution.json"
 # Words that go at once, as shares of those in the window; 0 is a single word.
 _SHARES = (0.0, 0.07, 0.15, 0.3)
 OnProgress = Callable[[int, int], None]
@@ -58,63 +60,6 @@ class AttributionTraining(BaseModel):
     epochs: int = Field(default=12, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     seed: int = 0
-
-
-class AttributionReport(BaseModel):
-    """What came of it.
-
-    Attributes:
-        texts: that were taken apart.
-        judged: that decided.
-        plain: what the logit loses on average, towards the other class, when the tenth and then
-            the fifth of the words with the largest plain terms is deleted.
-        learned: the same by the head's values.
-        kept: whether the head did better at both, and is served.
-    """
-
-    texts: int
-    judged: int
-    plain: tuple[float, float]
-    learned: tuple[float, float]
-    kept: bool
-
-
-class AttributionDocument(BaseModel):
-    """What attribution.json holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int
-    layers: tuple[int, ...]
-    report: AttributionReport
-
-
-class AttributionHead(nn.Module):
-    """Token states of several layers to what each token is worth, beside its plain term."""
-
-    def __init__(self, hidden: int, layers: Sequence[int], width: int) -> None:
-        super().__init__()
-        self.layers = tuple(layers)
-        self.norm = nn.LayerNorm(hidden * len(self.layers))
-        self.inner = nn.Linear(hidden * len(self.layers), width)
-        self.outer = nn.Linear(width, 1)
-        self.dropout = nn.Dropout(0.1)
-        # It begins as the plain terms.
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
-
-    @classmethod
-    def of(cls, network: EncoderNetwork, width: int) -> Self:
-        """An unfitted head that reads the embeddings, the middle and the last two layers."""
-        depth = len(network.bert.encoder.layer)
-        layers = sorted({0, depth // 2, depth - 1, depth})
-        return cls(network.bert.config.hidden_size, layers, width)
-
-    def forward(self, states: Sequence[Tensor], terms: Tensor) -> Tensor:
-        """Values [n, t] from the states [n, t, h] of every layer and the plain terms [n, t]."""
-        read = self.norm(torch.cat([states[layer] for layer in self.layers], dim=-1))
-        inner = nn.functional.gelu(self.inner(self.dropout(read)))
-        return terms + self.outer(self.dropout(inner)).squeeze(-1)
 
 
 def fit_attribution(
@@ -171,40 +116,8 @@ def fit_attribution(
         kept=_better(learned, plain),
     )
     if report.kept:
-        _save(head, trained, settings.width, report)
+        save_attribution(head, trained, settings.width, report)
     return report
-
-
-def load_attribution(
-    trained: Path, network: EncoderNetwork
-) -> tuple[AttributionHead, AttributionReport] | None:
-    """The head beside a trained network, ready to answer, and what was measured of it, if any.
-
-    Raises:
-        TrainingError: it cannot be read.
-    """
-    from safetensors.torch import load_file
-
-    if not (trained / DOCUMENT_FILE).exists():
-        return None
-    try:
-        document = AttributionDocument.model_validate_json((trained / DOCUMENT_FILE).read_bytes())
-        head = AttributionHead(network.bert.config.hidden_size, document.layers, document.width)
-        head.load_state_dict(load_file(str(trained / STATE_FILE)))
-    except Exception as error:  # safetensors raises one of its own, torch any
-        raise TrainingError(
-            f"The attribution head in {trained} cannot be read: {error}.", "Train it again."
-        ) from error
-    return head.eval(), document.report
-
-
-def _save(head: AttributionHead, folder: Path, width: int, report: AttributionReport) -> None:
-    from safetensors.torch import save_file
-
-    state = {name: tensor.contiguous() for name, tensor in head.state_dict().items()}
-    save_file(state, str(folder / STATE_FILE))
-    document = AttributionDocument(width=width, layers=head.layers, report=report)
-    (folder / DOCUMENT_FILE).write_text(document.model_dump_json(indent=2), encoding="utf-8")
 
 
 def _tell(on_progress: OnProgress | None, done: int, total: int) -> None:
@@ -272,8 +185,15 @@ def _fit(head: AttributionHead, examples: list[_Example], settings: AttributionT
     head.eval()
 
 
+def _values(head: AttributionHead, states: Sequence[Tensor], terms: Tensor) -> Tensor:
+    """Values [t] of one text's own tokens, from their states [t, h] and plain terms [t]."""
+    rows = [state[None] for state in states]
+    values: Tensor = head(rows, terms[None], torch.ones_like(terms)[None])[0]
+    return values
+
+
 def _loss(head: AttributionHead, example: _Example, scale: Tensor) -> Tensor:
-    values = head([state.float() for state in example.states], example.terms)
+    values = _values(head, [state.float() for state in example.states], example.terms)
     missed = (example.gone @ values - example.lost) / scale
     # What many words do together is blurred by what they do to each other.
     weight = example.gone.sum(dim=1).clamp(min=1.0).rsqrt()
@@ -293,7 +213,7 @@ def _drops(scorer: Deletions, head: AttributionHead, pieces: Pieces) -> NDArray[
     whole = float(scorer.logits([scorer.row(pieces.ids)])[0])
     direction = 1.0 if whole > 0 else -1.0
     with torch.inference_mode():
-        by = [terms.numpy(), head(states, terms).numpy()]
+        by = [terms.numpy(), _values(head, states, terms).numpy()]
     gone = []
     for values in by:
         worth = direction * np.bincount(pieces.unit, weights=values, minlength=len(pieces.units))

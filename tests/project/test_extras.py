@@ -40,6 +40,7 @@ PARTS = {
     "data": ["rampart.data"],
     "evaluate": ["rampart.evaluation", "rampart.bundle", "rampart.inference"],
     "train": [
+        "rampart.explain.gradients",
         "rampart.training",
         "rampart.compression",
         "rampart.data",
@@ -58,6 +59,7 @@ FEATURES_OF_EXTRAS = [
 # Modules of such a part that belong to another extra.
 ELSEWHERE = {
     "inference": ["rampart.inference.predictions"],
+    "explain": ["rampart.explain.gradients"],
     "pipelines": ["rampart.cli", "rampart.explain", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {

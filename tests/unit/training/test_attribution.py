@@ -15,10 +15,11 @@ from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
 from rampart.models.encoder import EncoderModel
 from rampart.training import attribution
-from rampart.training.attribution import (
+from rampart.training.attribution import AttributionTraining, fit_attribution
+from rampart.training.attribution_head import (
+    DOCUMENT_FILE,
+    STATE_FILE,
     AttributionHead,
-    AttributionTraining,
-    fit_attribution,
     load_attribution,
 )
 from rampart.training.deletions import Deletions
@@ -79,7 +80,7 @@ def test_the_head_tells_better_than_the_plain_terms_what_deletions_do(fitted: Pa
         example = attribution._example(scorer, head, pieces, 12, draw)
         states, terms = scorer.states(pieces)
         with torch.inference_mode():
-            values = head(states, terms)
+            values = attribution._values(head, states, terms)
         for at, one in enumerate((terms, values)):
             wrong[at] += float((example.gone @ one - example.lost).square().mean())
     assert wrong[1] < 0.8 * wrong[0]
@@ -108,7 +109,7 @@ def test_a_head_that_is_no_better_is_not_written(
     network_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(shutil.copytree(network_folder, tmp_path / "trained"))
-    for name in (attribution.STATE_FILE, attribution.DOCUMENT_FILE):
+    for name in (STATE_FILE, DOCUMENT_FILE):
         (folder / name).unlink(missing_ok=True)
 
     def spoil(head: AttributionHead, *_: object) -> None:
@@ -129,7 +130,7 @@ def test_a_seed_gives_the_same_head_again(fitted: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attribution, "_better", lambda *_: True)
         fit_attribution(folder, TRAIN, VALIDATION, SETTINGS)
-    for name in (attribution.STATE_FILE, attribution.DOCUMENT_FILE):
+    for name in (STATE_FILE, DOCUMENT_FILE):
         assert (folder / name).read_bytes() == (fitted / name).read_bytes()
 
 
@@ -141,7 +142,7 @@ def test_texts_without_two_words_cannot_be_taken_apart(network_folder: Path) -> 
 
 def test_a_broken_head_is_named(fitted: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(fitted, tmp_path / "trained"))
-    (folder / attribution.STATE_FILE).write_bytes(b"no tensors")
+    (folder / STATE_FILE).write_bytes(b"no tensors")
     network, _ = EncoderNetwork.load(folder)
     with pytest.raises(TrainingError, match="attribution head"):
         load_attribution(folder, network)

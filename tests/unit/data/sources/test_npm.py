@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rampart.data.sources import npm
+from rampart.data.sources import fetching, npm
 from rampart.data.sources.npm import Package, archive, npm_command
 from rampart.errors import SourceError
 
@@ -63,7 +63,7 @@ class Client:
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     made = Client(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(npm, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(fetching, "POLL_SECONDS", 0.02)
     return made
 
 
@@ -165,7 +165,7 @@ def test_a_client_that_writes_nothing_is_refused(client: Client, cache: Path) ->
 def test_a_client_that_hangs_is_ended(
     client: Client, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npm, "_SECONDS_WITHOUT_PROGRESS", 0.5)
+    monkeypatch.setattr(fetching, "SECONDS_WITHOUT_PROGRESS", 0.5)
     client.write("time.sleep(120)")
     with pytest.raises(SourceError, match=r"nothing came for 0\.5 s"):
         archive(PACKAGE, cache)

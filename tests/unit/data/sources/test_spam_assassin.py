@@ -70,7 +70,7 @@ def test_the_cache_is_the_users_where_none_is_named(
     (cache / "rampart").mkdir()
     name = spam_assassin.PACKAGE.file_name
     (cache / name).rename(cache / "rampart" / name)
-    monkeypatch.setattr(spam_assassin, "_user_cache", lambda: cache / "rampart")
+    monkeypatch.setattr(spam_assassin, "user_cache", lambda: cache / "rampart")
     assert len(sources.read("spam-assassin").rows) == 3
 
 
