@@ -10,7 +10,11 @@ from typing import Any
 from rampart.errors import PipelineError
 
 NAMES = ("training",)
-_TYPES: dict[str, type] = {"Integer": int, "Float": float}
+_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "Integer": (int, "a whole number"),
+    "Float": (float, "a number"),
+    "Boolean": ({"true": True, "false": False}.__getitem__, "true or false"),
+}
 
 
 def pipeline(name: str) -> Callable[..., Any]:
@@ -63,12 +67,12 @@ def arguments(name: str, given: Mapping[str, str]) -> dict[str, Any]:
             raise PipelineError(
                 f"The pipeline {name} has no parameter {key!r}.", f"It has {', '.join(known)}."
             )
-        kind = _TYPES.get(known[key].type, str)
+        read, wanted = _READERS.get(known[key].type, (str, "text"))
         try:
-            result[key] = kind(value)
-        except ValueError:
+            result[key] = read(value)
+        except (ValueError, KeyError):
             raise PipelineError(
-                f"{key} is {value!r}, which is no {kind.__name__}.", "Correct the value."
+                f"{key} is {value!r}, not {wanted}.", "Correct the value."
             ) from None
     return result
 

@@ -109,6 +109,7 @@ def training(
     text_column: str = "text",
     label_column: str = "label",
     seed: int = 0,
+    time_split: bool = True,
     false_positive_rate: float = 0.01,
     ngram_words: int = 3,
     ngram_regularisation: float = 100.0,
@@ -134,6 +135,8 @@ def training(
         text_column: the column with the texts, for tables.
         label_column: the column with the labels, for tables.
         seed: of the split, the trees and the encoder.
+        time_split: whether models are also trained on the past alone and measured on what came
+            after, which takes as long again.
         false_positive_rate: on validation, at which decision thresholds are put.
         ngram_words: the longest run of words that is a feature.
         ngram_regularisation: scikit-learn's C; larger fits closer.
@@ -155,7 +158,8 @@ def training(
         uri=uri, fingerprint=fingerprint, text_column=text_column, label_column=label_column
     )
     messages = clean(raw=read.outputs["raw"])
-    table = split(messages=messages.outputs["messages"], seed=seed).outputs["table"]
+    parted = split(messages=messages.outputs["messages"], seed=seed, time_split=time_split)
+    table = parted.outputs["table"]
     fitted = {}
     for column in ("split", "time_split"):
         fitted[column] = fit(

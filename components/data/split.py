@@ -9,6 +9,7 @@ from components.definition import component
 def split(
     messages: dsl.Input[dsl.Dataset],
     seed: int,
+    time_split: bool,
     table: dsl.Output[dsl.Dataset],
     counts: dsl.Output[dsl.Metrics],
 ) -> None:
@@ -17,6 +18,7 @@ def split(
     Args:
         messages: what models read.
         seed: of the draw of campaigns.
+        time_split: whether there is one; without it nothing is trained on the past.
         table: the messages with the columns split and time_split.
         counts: rows in each part.
     """
@@ -27,7 +29,8 @@ def split(
     from rampart.data.schema import SPLIT, validate
     from rampart.data.tables import read_table, write_table
 
-    result = validate(splits.split(read_table(messages.path), seed=seed), SPLIT)
+    rows = read_table(messages.path)
+    result = validate(splits.split(rows, seed=seed, timed=time_split), SPLIT)
     write_table(result, table.path)
     parts = {
         f"{column} {part}": int(count)

@@ -13,16 +13,22 @@ LEFT_OUT = "none"
 
 
 def split(
-    messages: pd.DataFrame, *, seed: int = 0, shares: tuple[float, float, float] = SHARES
+    messages: pd.DataFrame,
+    *,
+    seed: int = 0,
+    shares: tuple[float, float, float] = SHARES,
+    timed: bool = True,
 ) -> pd.DataFrame:
     """The same messages with the columns `split`, by campaign, and `time_split`, by arrival.
+
+    Without `timed` the time split leaves all rows out, as where no arrival times are known.
 
     Raises:
         DataError: the shares are not shares, or a part of the campaign split lacks a class.
     """
     result = messages.assign(
         split=by_campaign(messages, seed=seed, shares=shares),
-        time_split=by_time(messages, shares=shares),
+        time_split=by_time(messages, shares=shares) if timed else LEFT_OUT,
     )
     for part in PARTS:
         found = set(result["label"][result["split"] == part])

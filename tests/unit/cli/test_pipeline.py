@@ -69,7 +69,8 @@ def test_an_unknown_pipeline_is_answered_with_those_there_are(
     [
         ("encoder_epochs", 3, "--set encoder_epochs has no value"),
         ("encoder_epoch=3", 9, "no parameter 'encoder_epoch'"),
-        ("encoder_epochs=many", 9, "encoder_epochs is 'many', which is no int"),
+        ("encoder_epochs=many", 9, "encoder_epochs is 'many', not a whole number"),
+        ("time_split=perhaps", 9, "time_split is 'perhaps', not true or false"),
     ],
 )
 def test_a_wrong_parameter_is_refused_before_anything_runs(

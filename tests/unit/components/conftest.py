@@ -128,7 +128,9 @@ def chain(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
     made.messages, made.unusable = make(dsl.Dataset, "messages"), make(dsl.Dataset, "unusable")
     clean.python_func(raw=made.raw, messages=made.messages, rejects=made.unusable)
     made.table, made.counts = make(dsl.Dataset, "table"), make(dsl.Metrics, "counts")
-    split.python_func(messages=made.messages, seed=0, table=made.table, counts=made.counts)
+    split.python_func(
+        messages=made.messages, seed=0, time_split=True, table=made.table, counts=made.counts
+    )
 
     made.present = train("split", made.table, base_encoder, folder / "present")
     made.past = train("time_split", made.table, base_encoder, folder / "past")

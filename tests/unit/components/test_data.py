@@ -93,7 +93,7 @@ def test_mails_with_a_time_of_arrival_are_split_by_time_as_well(
     )
     clean.python_func(raw=raw, messages=messages, rejects=artifact(dsl.Dataset, "unusable"))
     counts = artifact(dsl.Metrics, "counts")
-    split.python_func(messages=messages, seed=0, table=table, counts=counts)
+    split.python_func(messages=messages, seed=0, time_split=True, table=table, counts=counts)
     rows = read_table(table.path)
     parts = {name: list(part["arrived"]) for name, part in rows.groupby("time_split")}
     assert {name: len(times) for name, times in parts.items()} == {

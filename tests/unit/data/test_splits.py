@@ -157,3 +157,9 @@ def test_shares_have_to_be_shares(make: Any, shares: tuple[float, float, float])
 def test_other_shares_are_held_too() -> None:
     parts = by_campaign(messages([1] * 300), shares=(0.2, 0.3, 0.5)).value_counts(normalize=True)
     assert parts[list(PARTS)].tolist() == pytest.approx([0.2, 0.3, 0.5], abs=0.01)
+
+
+def test_no_row_is_in_a_time_split_that_nobody_asked_for() -> None:
+    parted = split(messages([1] * 120), timed=False)
+    assert set(parted["time_split"]) == {"none"}
+    assert not has_both(parted, "time_split")
