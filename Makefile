@@ -13,8 +13,8 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
-	benchmark-quality benchmark-explanations benchmark-memory benchmark-campaigns \
-	benchmark-features clean distclean
+	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
+	benchmark-campaigns benchmark-features clean distclean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ benchmark-quality: setup ## Print quality on the campaign and the time split, wi
 
 benchmark-explanations: setup ## Print what the explanations cost and how exact their sums are
 	$(RUN)/python -m benchmarks.explanations $(ARGS)
+
+benchmark-faithfulness: setup ## Print how faithful each method's explanations are, beside its cost
+	$(RUN)/python -m benchmarks.faithfulness $(ARGS)
 
 benchmark-memory: setup ## Print the memory of `rampart score` over 100,000 texts
 	$(RUN)/python -m benchmarks.memory $(ARGS)

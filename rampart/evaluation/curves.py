@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from html import escape
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rampart.evaluation.diversity import Pair
 from rampart.evaluation.operating_points import (
     confusion,
     precision_recall_curve,
@@ -148,6 +149,29 @@ def histogram(scored: Scored) -> str:
         axes.set_xlim(0, 1)
         axes.set_xlabel("probability")
         axes.set_ylabel("rows")
+    return svg.getvalue()
+
+
+def errors(pairs: Sequence[Pair]) -> str:
+    """Share of rows that one model of each pair gets wrong alone, and that both get wrong."""
+    with _picture("Errors that models share") as (axes, svg):
+        left = np.zeros(len(pairs))
+        for name, widths, colour, hatch in (
+            ("the first alone", [pair.alone[0] for pair in pairs], _COLOURS[0], ""),
+            ("both", [pair.double_fault for pair in pairs], _COLOURS[1], "////"),
+            ("the second alone", [pair.alone[1] for pair in pairs], _COLOURS[5], ".."),
+        ):
+            axes.barh(
+                range(len(pairs)), widths, left=left, height=0.6,
+                facecolor=(colour, 0.5), edgecolor=colour, hatch=hatch, label=name,
+            )  # fmt: skip
+            left += widths
+        names = ["\n".join(_plain(model) for model in pair.models) for pair in pairs]
+        axes.set_yticks(range(len(pairs)), names)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+        axes.set_xlabel("share of rows")
     return svg.getvalue()
 
 

@@ -23,7 +23,7 @@ class Pair:
         models: their names.
         q: Yule's Q, 1 where they err on the same rows, 0 where independently, below where they
             make up for each other; None where a kind of row that it divides by is not there.
-        disagreement: share of rows on which one is right and the other wrong.
+        alone: share of rows that the first gets wrong and the second right, and the reverse.
         double_fault: share of rows on which both are wrong.
         shared_errors: share of the rows that either gets wrong on which both are wrong; None where
             neither errs.
@@ -31,9 +31,14 @@ class Pair:
 
     models: tuple[str, str]
     q: float | None
-    disagreement: float
+    alone: tuple[float, float]
     double_fault: float
     shared_errors: float | None
+
+    @property
+    def disagreement(self) -> float:
+        """Share of rows on which one is right and the other wrong."""
+        return sum(self.alone)
 
 
 def diversity(
@@ -57,14 +62,14 @@ def diversity(
 
 def _pair(one: str, other: str, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pair:
     both, neither = int((first & second).sum()), int((~first & ~second).sum())
-    alone, other_alone = int((first & ~second).sum()), int((~first & second).sum())
+    other_alone, alone = int((first & ~second).sum()), int((~first & second).sum())
     rows = len(first)
     agreeing, crossing = both * neither, alone * other_alone
     errors = neither + alone + other_alone
     return Pair(
         (one, other),
         (agreeing - crossing) / (agreeing + crossing) if agreeing + crossing else None,
-        (alone + other_alone) / rows,
+        (alone / rows, other_alone / rows),
         neither / rows,
         neither / errors if errors else None,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from rampart.evaluation import curves
+from rampart.evaluation.diversity import Pair, diversity
 from rampart.evaluation.evaluation import Evaluation, scored
 from rampart.evaluation.intervals import Interval
 from rampart.evaluation.metrics import METRICS
@@ -90,6 +91,7 @@ def render(
         slice_metrics={name: METRICS[name] for name in SLICE_METRICS},
         meaning=MEANING,
         pictures=[_pictures(section) for section in sections],
+        pairs=[pairs_of(section) for section in sections],
         mistakes=[mistakes(section) for section in sections],
     )
 
@@ -106,6 +108,14 @@ def mistakes(section: Section, most: int = _MOST_MISTAKES) -> list[Mistake]:
         Mistake(str(row["id"]), str(row["group"]), int(row["label"]), float(row[name]))
         for row in surest.to_dict("records")
     ]
+
+
+def pairs_of(section: Section) -> list[Pair]:
+    """How differently each two of the section's models err, the ensemble left out."""
+    limits = section.evaluation.thresholds
+    single = {name: limits[name] for name in limits if name != section.evaluation.ensemble}
+    probabilities = {name: section.table[name].to_numpy() for name in single}
+    return diversity(probabilities, single, section.table["label"].to_numpy())
 
 
 def beyond_zero(difference: Interval | None) -> bool:
@@ -145,6 +155,14 @@ def _pictures(section: Section) -> list[_Picture]:
                 "Precision over recall. A dot is a model's own threshold.",
             ),
         ]
+    if pairs := pairs_of(section):
+        drawn.append(
+            picture(
+                curves.errors(pairs),
+                "Rows that the models of a pair get wrong at their thresholds: what both get "
+                "wrong, no vote of theirs mends.",
+            )
+        )
     return [
         *drawn,
         picture(

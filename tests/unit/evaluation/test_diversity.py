@@ -22,6 +22,7 @@ def test_the_measures_are_those_of_the_table_of_right_and_wrong() -> None:
     [pair] = diversity(*_with_thresholds(*_models(80, 8, 6, 6)))
     assert pair.models == ("a", "b")
     assert pair.q == pytest.approx((80 * 6 - 8 * 6) / (80 * 6 + 8 * 6))
+    assert pair.alone == pytest.approx((0.06, 0.08))
     assert pair.disagreement == pytest.approx(0.14)
     assert pair.double_fault == pytest.approx(0.06)
     assert pair.shared_errors == pytest.approx(6 / 20)

@@ -80,11 +80,23 @@ def test_the_splits_stand_side_by_side_for_each_model(html, sections) -> None:
         assert shown in page.text
 
 
-def test_every_split_has_its_four_pictures_with_ids_of_their_own(html) -> None:
+def test_every_split_has_its_five_pictures_with_ids_of_their_own(html) -> None:
     page = _Page(html)
-    assert page.tags.count("svg") == 8
+    assert page.tags.count("svg") == 10
     ids = [value for name, value in page.attributes if name == "id"]
     assert len(set(ids)) == len(ids)
+
+
+def test_it_says_how_differently_the_models_err(html, sections) -> None:
+    for section in sections:
+        right = {
+            name: (section.table[name] >= THRESHOLDS[name]) == (section.table["label"] == 1)
+            for name in ("ngram", "encoder")
+        }
+        crossed = (right["ngram"] != right["encoder"]).mean()
+        both = (~right["ngram"] & ~right["encoder"]).mean()
+        assert f"<td>{100 * crossed:.2f} %</td><td>{100 * both:.2f} %</td>" in html
+    assert html.count("ngram and encoder") == 2
 
 
 def test_nothing_is_loaded_from_elsewhere_and_no_script_runs(html) -> None:
@@ -140,7 +152,7 @@ def test_a_split_of_one_class_is_reported_without_curves() -> None:
     table = predictions(rows=150)
     harmless = table[table["label"] == 0]
     page = _Page(render([_section("Harmless", harmless)], title="T", facts={}, notes=[]))
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 3
     assert "n/a" in page.text
 
 

@@ -1,0 +1,1 @@
+"""How faithful each method's explanations are, beside what each costs."""
