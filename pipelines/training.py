@@ -14,6 +14,7 @@ from components.data.ingest import ingest
 from components.data.split import split
 from components.deploy.register import register
 from components.evaluate.evaluate import evaluate
+from components.evaluate.explain import explain
 from components.evaluate.gate import gate
 from components.train.attribution import train_attribution
 from components.train.combine import combine
@@ -23,10 +24,11 @@ from components.train.tabular import train_tabular
 
 
 class Trained(NamedTuple):
-    """What the pipeline leaves: the bundle, its report, the split data, and its place."""
+    """What the pipeline leaves: the bundle, what to read of it, the split data, and its place."""
 
     bundle: dsl.Model
     report: dsl.HTML
+    explanations: dsl.HTML
     table: dsl.Dataset
     version: int
     alias: str
@@ -189,6 +191,7 @@ def training(
         from_the_past=fitted["time_split"].output,
         uri=uri,
     )
+    explained = explain(table=table, bundle=measured.outputs["bundle"], seed=seed)
     decided = gate(
         table=table,
         bundle=measured.outputs["bundle"],
@@ -207,6 +210,7 @@ def training(
     return Trained(
         bundle=measured.outputs["bundle"],
         report=measured.outputs["report"],
+        explanations=explained.outputs["explanations"],
         table=table,
         version=registered.outputs["version"],
         alias=registered.outputs["alias"],

@@ -60,13 +60,16 @@ def demo(
     parameters |= {"uri": data, "encoder_sample": str(encoder_sample)}
     bundle = folder / "bundle"
     outputs = run_here("training", parameters, folder / "pipeline", bundle)
-    report = folder / "report.html"
-    shutil.copyfile(outputs["report"], report)
+    pages = {name: folder / f"{name}.html" for name in ("report", "explanations")}
+    for name, page in pages.items():
+        shutil.copyfile(outputs[name], page)
     texts, truths = _held_out(Path(outputs["table"]))
     with _served(bundle) as address:
         answers = _ask(address, texts)
     if as_json:
-        print_json({"bundle": str(bundle), "report": str(report), "verdicts": answers})
+        print_json(
+            {"bundle": str(bundle), **{n: str(p) for n, p in pages.items()}, "verdicts": answers}
+        )
         return
     table = _table(texts, truths, answers)
     out.print(table, soft_wrap=False)
@@ -75,7 +78,8 @@ def demo(
     seconds = time.monotonic() - begun
     out.print(
         f"\nModel version {outputs['version']} is the {outputs['alias']}: {outputs['reason']}\n"
-        f"\nReport       {report}"
+        f"\nReport       {pages['report']}"
+        f"\nExplanations {pages['explanations']}"
         f"\nModel card   {bundle / 'card.md'}"
         f"\nPicture      {picture}"
         f"\nTook         {seconds / 60:.1f} minutes\n"

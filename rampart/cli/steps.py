@@ -19,6 +19,7 @@ _TITLES = {
     "export-onnx": "Export the encoder to ONNX",
     "combine": "Calibrate and combine",
     "evaluate": "Evaluate with intervals",
+    "explain": "Explain verdicts",
     "gate": "Compare with the champion",
     "register": "Register",
 }

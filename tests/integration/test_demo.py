@@ -65,23 +65,24 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
         call += ["--set", f"{name}={value}"]
     said = _run(call)
     assert "trained on all mails" in said.stderr
-    assert said.stderr.count("/18 ") == 18
+    assert said.stderr.count("/19 ") == 19
     assert "Held-out mails" in said.stdout
     verdicts = re.findall(
         r"^ *(ham|spam) +(ham|spam)(?: \(wrong\))? +(\d\.\d{4}) ", said.stdout, re.M
     )
     assert len(verdicts) == 6
     assert "voting" in said.stdout
-    report = folder / "report.html"
-    assert f"Report       {report}" in said.stdout
-    assert "<html" in report.read_text(encoding="utf-8")
+    for heading, name in (("Report       ", "report"), ("Explanations ", "explanations")):
+        page = folder / f"{name}.html"
+        assert f"{heading}{page}" in said.stdout
+        assert "<html" in page.read_text(encoding="utf-8")
     assert f"serve {folder / 'bundle'} --http-port 8080 --grpc-port 8081" in said.stdout
     assert "curl -s http://127.0.0.1:8080/v2/models/rampart/infer -d '" in said.stdout
     manifest = verify(folder / "bundle")
     assert _served(folder / "bundle") == []
 
     again = _run([*call, "--json"])
-    assert again.stderr.count("done before") == 16
+    assert again.stderr.count("done before") == 17
     document = json.loads(again.stdout)
     assert verify(Path(document["bundle"])).id == manifest.id
     labels = [verdict["label"] for verdict in document["verdicts"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from kfp import dsl
 
 from components.deploy.register import register
+from components.evaluate.explain import explain
 from components.evaluate.gate import gate
 from rampart.bundle.store import verify
 from rampart.data.tables import read_table
@@ -76,6 +78,19 @@ def test_the_report_and_the_figures_cover_the_campaign_split_alone_where_there_a
     predictions = read_table(chain.measured["predictions"].path)
     assert len(predictions) == 60
     assert {"ngram", "encoder", "voting"} <= set(predictions.columns)
+
+
+def test_the_explanations_show_held_out_texts_and_what_weighs_over_them(
+    chain: SimpleNamespace, artifact: Make
+) -> None:
+    page = artifact(dsl.HTML, "explanations")
+    explain.python_func(
+        table=chain.table, bundle=chain.measured["bundle"], seed=0, explanations=page
+    )
+    html = Path(page.path).read_text(encoding="utf-8")
+    assert html.count("<svg") >= 2
+    assert len(re.findall(r"\d+\. (?:ham|spam) called (?:ham|spam), probability", html)) >= 12
+    assert "Over 60 held-out texts." in html
 
 
 def test_the_first_bundle_becomes_the_champion(chain: SimpleNamespace) -> None:

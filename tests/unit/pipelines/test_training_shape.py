@@ -66,8 +66,8 @@ def test_the_gate_and_the_registration_are_never_taken_from_the_cache(
     assert {name for name, step in steps.items() if not step["cached"]} == {"gate", "register"}
 
 
-def test_there_are_eighteen_steps(spec: dict[str, Any]) -> None:
-    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 18
+def test_there_are_nineteen_steps(spec: dict[str, Any]) -> None:
+    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 19
 
 
 def test_nothing_is_installed_and_every_step_runs_in_one_image(spec: dict[str, Any]) -> None:
