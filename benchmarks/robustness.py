@@ -28,10 +28,10 @@ from rampart.data.preparation import prepare
 from rampart.data.rewriting import RULES, words
 from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.data.tables import read_table
+from rampart.drawing import COLOURS, INK, plain, plot
 from rampart.errors import DataError
 from rampart.evaluation.intervals import RESAMPLES, Bootstrap, Interval, bootstrap
 from rampart.evaluation.scored import Scored
-from rampart.explain.canvas import AGAINST, FOR, INK, plain, plot
 from rampart.inference.engine import Engine
 from rampart.models.base import Floats, sigmoid
 from rampart.settings import settings
@@ -40,7 +40,6 @@ FOLDER = Path("build/benchmarks/robustness")
 AS_IT_IS = "as it is"
 RECALL = "recall_at_1_fpr"
 _CHUNK = 128
-_COLOURS = (AGAINST, FOR, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 Logits = Mapping[str, Floats]
 
 
@@ -215,7 +214,7 @@ def _drawn(measured: Mapping[str, Measured], single: Sequence[str]) -> str:
     with plot(title, len(measured) * len(models) // 2) as (axes, svg):
         for place, model in enumerate(models):
             of = model.removeprefix("without ")
-            colour = _COLOURS[single.index(of) % len(_COLOURS)] if of in single else INK
+            colour = COLOURS[single.index(of) % len(COLOURS)] if of in single else INK
             at = np.arange(len(measured)) + (place - (len(models) - 1) / 2) * step
             found = [one.recall[model] for one in measured.values()]
             axes.hlines(

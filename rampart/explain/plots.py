@@ -1,8 +1,7 @@
-"""Plots of explanations as SVG, to be put into a page; the same figures give the same bytes.
+"""Plots of explanations as SVG, to be put into a page.
 
-What speaks for a threat is orange and plain, what speaks against it blue and hatched (Okabe and
-Ito, "Color Universal Design", 2008), and methods differ by dash and marker as well as by colour.
-Text and axes take the page's own colour (`currentColor`), for light and dark schemes.
+What speaks for a threat is orange and plain, what speaks against it blue and hatched, and methods
+differ by dash and marker as well as by colour.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rampart.drawing import AGAINST, COLOURS, DASHES, FOR, INK, plain, plot
 from rampart.explain.aggregate import Importance
 from rampart.explain.attribution import Attribution
-from rampart.explain.canvas import AGAINST, FOR, INK, plain, plot
 from rampart.explain.contrast import Contrast
 from rampart.explain.resampling import Interval
 from rampart.explain.word_values import word_values
@@ -22,8 +21,6 @@ from rampart.models.base import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = (AGAINST, FOR, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = "osD^vP"
 
 
@@ -129,7 +126,7 @@ def cost(methods: Mapping[str, Cost]) -> str:
     with plot("Cost and faithfulness") as (axes, svg):
         for place, (name, method) in enumerate(methods.items()):
             at, mean = max(method.seconds, floor), method.faithfulness
-            colour = _COLOURS[place % len(_COLOURS)]
+            colour = COLOURS[place % len(COLOURS)]
             axes.plot([at, at], [mean.low, mean.high], color=INK, linewidth=1.0)
             axes.plot(
                 [at],
@@ -150,12 +147,12 @@ def cost(methods: Mapping[str, Cost]) -> str:
 def _curves(curves: Mapping[str, Curve], title: str, over: str, of: str) -> str:
     with plot(title) as (axes, svg):
         for place, (name, curve) in enumerate(curves.items()):
-            style = place % len(_COLOURS)
+            style = place % len(COLOURS)
             axes.plot(
                 curve.share,
                 curve.value,
-                color=_COLOURS[style],
-                linestyle=_DASHES[style],
+                color=COLOURS[style],
+                linestyle=DASHES[style],
                 marker=_MARKERS[style],
                 markersize=4,
                 linewidth=1.6,
@@ -163,7 +160,7 @@ def _curves(curves: Mapping[str, Curve], title: str, over: str, of: str) -> str:
             )
             if curve.low is not None and curve.high is not None:
                 axes.fill_between(
-                    curve.share, curve.low, curve.high, color=_COLOURS[style], alpha=0.15, lw=0
+                    curve.share, curve.low, curve.high, color=COLOURS[style], alpha=0.15, lw=0
                 )
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")

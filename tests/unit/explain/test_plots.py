@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rampart.drawing import plain
 from rampart.explain import plots
 from rampart.explain.aggregate import Importance, WordImportance
 from rampart.explain.attribution import Attribution
-from rampart.explain.canvas import plain
 from rampart.explain.contrast import Contrast, WordShift
 from rampart.explain.plots import Cost, Curve
 from rampart.explain.resampling import Interval

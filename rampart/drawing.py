@@ -1,4 +1,9 @@
-"""What a plot is drawn on: axes that become one SVG element, safe in a page beside others."""
+"""What a plot is drawn on: axes that become one SVG element, safe in a page beside others.
+
+The same figures give the same bytes: no date, no random ids. The colours are those of Okabe and Ito
+("Color Universal Design", 2008), which colour-blind readers tell apart, and lines differ by dash as
+well. Text and axes take the page's own colour (`currentColor`), for light and dark schemes.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,9 @@ INK = "#0a0b0c"
 """Stands for the page's text colour until the SVG is written; nothing else is drawn in it."""
 FOR, AGAINST = "#d55e00", "#0072b2"
 """What speaks for a threat and against it; a page may have shades of its own for its scheme."""
+COLOURS = (AGAINST, FOR, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+"""Of lines, as many as there are colours."""
 
 _LONGEST = 32
 # Any: matplotlib spells its keys' type out as some 400 literals.
@@ -47,8 +55,16 @@ _STYLE: Any = {
 
 
 @contextmanager
-def plot(title: str, rows: int | None = None) -> Iterator[tuple[Axes, StringIO]]:
-    """Axes, tall enough for so many rows; when they are left, the other holds the finished SVG."""
+def plot(
+    title: str, rows: int | None = None, *, width: float = 5.6
+) -> Iterator[tuple[Axes, StringIO]]:
+    """Axes, tall enough for so many rows; when they are left, the other holds the finished SVG.
+
+    Args:
+        title: above the axes.
+        rows: of bars, say; without, the height is that of a curve.
+        width: in inches.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -57,7 +73,7 @@ def plot(title: str, rows: int | None = None) -> Iterator[tuple[Axes, StringIO]]
     height = 3.6 if rows is None else 1.5 + 0.24 * max(rows, 1)
     # The object interface: nothing is left in pyplot's global list of figures.
     with mpl.rc_context({**_STYLE, "svg.hashsalt": shown}):
-        figure = Figure(figsize=(5.6, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(shown, loc="left")
         yield axes, svg
