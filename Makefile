@@ -14,7 +14,8 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
-	benchmark-campaigns benchmark-features benchmark-robustness clean distclean
+	benchmark-campaigns benchmark-features benchmark-importance benchmark-robustness \
+	clean distclean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +76,9 @@ benchmark-memory: setup ## Print the memory of `rampart score` over 100,000 text
 
 benchmark-features: setup ## Print what each family of features costs on a thousand mails
 	$(RUN)/python -m benchmarks.features $(ARGS)
+
+benchmark-importance: setup ## Print what features are worth to the trees and what they give away
+	$(RUN)/python -m benchmarks.importance $(ARGS)
 
 benchmark-robustness: setup ## Print how far rewritten spam gets past the models, with intervals
 	$(RUN)/python -m benchmarks.robustness $(ARGS)

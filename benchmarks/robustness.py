@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -30,10 +29,11 @@ from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.data.tables import read_table
 from rampart.drawing import COLOURS, INK, plain, plot
 from rampart.errors import DataError
-from rampart.evaluation.intervals import RESAMPLES, Bootstrap, Interval, bootstrap
+from rampart.evaluation.intervals import Bootstrap, bootstrap
 from rampart.evaluation.scored import Scored
 from rampart.inference.engine import Engine
 from rampart.models.base import Floats, sigmoid
+from rampart.resampling import Interval, Resamples
 from rampart.settings import settings
 
 FOLDER = Path("build/benchmarks/robustness")
@@ -165,16 +165,14 @@ def _known(drawn: Bootstrap, model: str) -> Interval:
 
 def _median(values: Floats, campaigns: pd.Series, seed: int) -> Interval:
     """Median of values [n], and its interval over whole campaigns."""
-    unit = pd.factorize(campaigns)[0]
-    units = int(unit.max()) + 1
-    draw = np.random.default_rng(seed)
-    times = draw.multinomial(units, np.full(units, 1 / units), size=RESAMPLES)
-    low, high = np.percentile(_medians(values, times[:, unit]), [2.5, 97.5])
-    value = float(_medians(values, np.ones((1, len(values)), dtype=np.int64))[0])
-    return Interval(value=value, low=float(low), high=float(high))
+    drawn = [
+        _medians(values, weights)
+        for weights in Resamples(campaigns.tolist(), len(values), seed=seed).weights()
+    ]
+    return Interval.of(_medians(values, np.ones((1, len(values))))[0], np.concatenate(drawn))
 
 
-def _medians(values: Floats, weights: NDArray[np.int64]) -> Floats:
+def _medians(values: Floats, weights: Floats) -> Floats:
     """Lower medians of values [n] under weights [r, n]."""
     order = np.argsort(values)
     reached = np.cumsum(weights[:, order], axis=1)

@@ -11,10 +11,10 @@ from rampart.bundle.manifest import Manifest
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.evaluation.card import model_card
 from rampart.evaluation.evaluation import evaluate
-from rampart.evaluation.intervals import RESAMPLES
 from rampart.evaluation.report import Section, render
 from rampart.inference.engine import Engine
 from rampart.inference.predictions import predictions, thresholds
+from rampart.resampling import RESAMPLES
 
 CAMPAIGN_SPLIT = (
     "Campaign split",

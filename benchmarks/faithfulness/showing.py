@@ -14,7 +14,7 @@ from rampart.explain.faithfulness import Faithfulness
 from rampart.explain.faithfulness_summary import FaithfulnessSummary, advantage, summarise
 from rampart.explain.pictures import Panel, Plot, document
 from rampart.explain.plots import Cost, Curve, cost, deletion, insertion
-from rampart.explain.resampling import Interval
+from rampart.resampling import Interval
 
 _AT = (0.1, 0.2)
 Summaries = Mapping[str, FaithfulnessSummary]

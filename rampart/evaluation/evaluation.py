@@ -8,11 +8,12 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.errors import DataError
-from rampart.evaluation.intervals import RESAMPLES, Interval, bootstrap
+from rampart.evaluation.intervals import bootstrap
 from rampart.evaluation.metrics import METRICS
 from rampart.evaluation.operating_points import Confusion, confusion
 from rampart.evaluation.scored import Scored
 from rampart.evaluation.slices import ALL, slices
+from rampart.resampling import RESAMPLES, Interval
 
 Figures = dict[str, Interval | None]
 """Metric to figure; None where it is undefined."""

@@ -44,10 +44,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rampart.errors import InputError
-from rampart.evaluation.intervals import RESAMPLES, Interval, bootstrap
+from rampart.evaluation.intervals import bootstrap
 from rampart.evaluation.metrics import METRICS, measure
 from rampart.evaluation.scored import Scored
 from rampart.models.base import Floats
+from rampart.resampling import RESAMPLES, Interval
 
 FLOORS: Mapping[str, float] = {"recall_at_1_fpr": 0.5}
 COMPARED = ("f1", "recall_at_1_fpr")

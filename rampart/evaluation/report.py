@@ -12,9 +12,9 @@ import pandas as pd
 from rampart.evaluation import curves
 from rampart.evaluation.diversity import Pair, diversity
 from rampart.evaluation.evaluation import Evaluation, scored
-from rampart.evaluation.intervals import Interval
 from rampart.evaluation.metrics import METRICS
 from rampart.evaluation.slices import MEANING
+from rampart.resampling import Interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rampart.errors import InputError
 from rampart.explain.attribution import Attribution
-from rampart.explain.resampling import RESAMPLES, Interval, Resamples
 from rampart.explain.word_values import Row, dense, strongest, totals, word_rows, worth
+from rampart.resampling import RESAMPLES, Interval, Resamples
 
 Mask = NDArray[np.bool_]
 

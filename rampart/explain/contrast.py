@@ -10,8 +10,8 @@ import numpy as np
 
 from rampart.errors import InputError
 from rampart.explain.attribution import Attribution
-from rampart.explain.resampling import RESAMPLES, Interval, Resamples
 from rampart.explain.word_values import dense, strongest, totals, word_rows, worth
+from rampart.resampling import RESAMPLES, Interval, Resamples
 
 
 @dataclass(frozen=True, slots=True)

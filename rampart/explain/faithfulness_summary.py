@@ -10,8 +10,8 @@ import numpy as np
 
 from rampart.errors import InputError
 from rampart.explain.faithfulness import Faithfulness
-from rampart.explain.resampling import RESAMPLES, Interval, Resamples
 from rampart.features.base import Floats
+from rampart.resampling import RESAMPLES, Interval, Resamples
 
 
 @dataclass(frozen=True, slots=True)

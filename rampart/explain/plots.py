@@ -14,9 +14,9 @@ from rampart.drawing import AGAINST, COLOURS, DASHES, FOR, INK, plain, plot
 from rampart.explain.aggregate import Importance
 from rampart.explain.attribution import Attribution
 from rampart.explain.contrast import Contrast
-from rampart.explain.resampling import Interval
 from rampart.explain.word_values import word_values
 from rampart.models.base import Floats
+from rampart.resampling import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.data.labelled import Labelled
@@ -10,6 +14,8 @@ from rampart.errors import TrainingError
 from rampart.features.families import FAMILIES
 from rampart.models.base import Floats
 from rampart.models.tabular import TabularFeatures, TabularModel, columns_of, read
+
+Rows = tuple[Floats, NDArray[np.int8]]
 
 
 class TabularTraining(BaseModel):
@@ -47,20 +53,12 @@ def fit_tabular(
     Raises:
         TrainingError: one class is missing, or a family or a feature is not known.
     """
-    import lightgbm
-
     settings = settings or TabularTraining()
     unknown = [name for name in settings.families if name not in FAMILIES]
     if unknown or not settings.families:
         raise TrainingError(
             f"There are no features {unknown}.", f"Name families of {sorted(FAMILIES)}."
         )
-    for part, name in ((train, "training"), (validation, "validation")):
-        if len(set(part.labels.tolist())) < 2:
-            raise TrainingError(
-                f"All {len(part.labels)} {name} texts have one label.",
-                "Give texts of both classes, 0 for harmless and 1 for threats.",
-            )
     families = [FAMILIES[name]() for name in settings.families]
     columns = columns_of(families)
     if left_out := set(settings.without) - set(columns):
@@ -71,11 +69,38 @@ def fit_tabular(
         values[:, [columns.index(name) for name in settings.without]] = 0.0
         return values
 
-    fitted = lightgbm.Dataset(
-        table(train), train.labels, weight=_weights(train), feature_name=list(columns)
+    trees = fit_trees(
+        (table(train), train.labels), (table(validation), validation.labels), columns, settings
     )
-    watched = lightgbm.Dataset(
-        table(validation), validation.labels, weight=_weights(validation), reference=fitted
+    features = TabularFeatures(families=settings.families, columns=columns)
+    return TabularModel(features, families, trees)
+
+
+def fit_trees(train: Rows, watched: Rows, columns: Sequence[str], settings: TabularTraining) -> Any:
+    """Boosted trees over named columns, classes weighted to equal mass.
+
+    Args:
+        train: values, float64 [n, k], and labels, int8 [n].
+        watched: the same of other rows; boosting stops where their loss stops falling.
+        columns: names, [k].
+        settings: of these the trees' own.
+
+    Raises:
+        TrainingError: one class is missing.
+    """
+    import lightgbm
+
+    for (_, labels), name in ((train, "training"), (watched, "validation")):
+        if len(set(labels.tolist())) < 2:
+            raise TrainingError(
+                f"All {len(labels)} {name} texts have one label.",
+                "Give texts of both classes, 0 for harmless and 1 for threats.",
+            )
+    fitted = lightgbm.Dataset(
+        train[0], train[1], weight=_weights(train[1]), feature_name=list(columns)
+    )
+    stopped = lightgbm.Dataset(
+        watched[0], watched[1], weight=_weights(watched[1]), reference=fitted
     )
     booster = lightgbm.train(
         {
@@ -94,17 +119,15 @@ def fit_tabular(
         },
         fitted,
         num_boost_round=settings.rounds,
-        valid_sets=[watched],
+        valid_sets=[stopped],
         callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
     )
     # Written and read again, so that what is measured is what will be served: the best round's.
-    trees = lightgbm.Booster(model_str=booster.model_to_string())
-    features = TabularFeatures(families=settings.families, columns=columns)
-    return TabularModel(features, families, trees)
+    return lightgbm.Booster(model_str=booster.model_to_string())
 
 
-def _weights(part: Labelled) -> Floats:
+def _weights(labels: NDArray[np.int8]) -> Floats:
     """Weights that give both classes the same mass, with a mean of one."""
-    counts = np.bincount(part.labels, minlength=2)
-    weights: Floats = (len(part.labels) / (2.0 * counts))[part.labels]
+    counts = np.bincount(labels, minlength=2)
+    weights: Floats = (len(labels) / (2.0 * counts))[labels]
     return weights

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rampart import resampling
 from rampart.errors import DataError, InputError
-from rampart.evaluation import intervals
-from rampart.evaluation.intervals import Interval, bootstrap, shown
+from rampart.evaluation.intervals import bootstrap, shown
 from rampart.evaluation.metrics import METRICS
 from rampart.evaluation.scored import Scored
+from rampart.resampling import Interval
 from tests.unit.evaluation.conftest import THRESHOLDS, predictions
 
 
@@ -75,7 +76,7 @@ def test_a_row_without_a_campaign_stands_for_itself(table) -> None:
 def test_resamples_drawn_in_pieces_are_those_drawn_at_once(table, monkeypatch) -> None:
     models = _scored(table, "voting")
     whole = bootstrap(models, resamples=30).draws["voting"]
-    monkeypatch.setattr(intervals, "_CELLS", 7 * len(table))
+    monkeypatch.setattr(resampling, "_CELLS", 7 * len(table))
     pieces = bootstrap(models, resamples=30).draws["voting"]
     for name in METRICS:
         assert whole[name] == pytest.approx(pieces[name], abs=1e-12, nan_ok=True)

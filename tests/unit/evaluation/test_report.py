@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from rampart.evaluation.evaluation import evaluate
-from rampart.evaluation.intervals import Interval
 from rampart.evaluation.report import Section, beyond_zero, mistakes, render
+from rampart.resampling import Interval
 from tests.unit.evaluation.conftest import THRESHOLDS, predictions
 
 _HOSTILE = "<script>alert('1')</script>\"&{{ 7 * 7 }}"

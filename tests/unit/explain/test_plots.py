@@ -17,7 +17,7 @@ from rampart.explain.aggregate import Importance, WordImportance
 from rampart.explain.attribution import Attribution
 from rampart.explain.contrast import Contrast, WordShift
 from rampart.explain.plots import Cost, Curve
-from rampart.explain.resampling import Interval
+from rampart.resampling import Interval
 
 _HOSTILE = [
     "$x$", "$\\frac{1}{0$", "_hidden", "<script>alert(1)</script>", "模型", "שלום", "مرحبا", "नमस्ते",
@@ -27,6 +27,10 @@ _HOSTILE = [
 _SHARE = np.array([0.05, 0.1, 0.2])
 
 
+def _interval(value: float, low: float, high: float) -> Interval:
+    return Interval(value=value, low=low, high=high)
+
+
 def _spans(text: str, value: list[float], method: str = "occlusion") -> Attribution:
     """One span for each character."""
     start = np.arange(len(value))
@@ -34,8 +38,8 @@ def _spans(text: str, value: list[float], method: str = "occlusion") -> Attribut
 
 
 def _important(word: str, size: float, mean: float) -> WordImportance:
-    interval = Interval(mean, mean - 0.5, mean + 0.5)
-    around = Interval(size, size - 0.1, size + 0.1)
+    interval = _interval(mean, mean - 0.5, mean + 0.5)
+    around = _interval(size, size - 0.1, size + 0.1)
     return WordImportance(word, around, interval, size, 3, 2, 0.5)
 
 
@@ -47,7 +51,7 @@ def _importance(words: list[str], method: str = "occlusion") -> Importance:
 
 def _contrast(shifts: dict[str, Interval]) -> Contrast:
     words = [WordShift(word, 0.0, shift.value, shift, 2, 0.5) for word, shift in shifts.items()]
-    return Contrast("occlusion", 4, Interval(0.0, 0.0, 0.0), tuple(words))
+    return Contrast("occlusion", 4, _interval(0.0, 0.0, 0.0), tuple(words))
 
 
 def _all(name: str = "shap") -> list[str]:
@@ -55,10 +59,10 @@ def _all(name: str = "shap") -> list[str]:
     return [
         plots.strongest_words("a b", _spans("a b", [1.0, 0.0, -2.0], name)),
         plots.importance(_importance(["pay", "meeting"], name)),
-        plots.contrast(_contrast({"pay": Interval(1, 0.5, 2), "now": Interval(-1, -2, 1)})),
+        plots.contrast(_contrast({"pay": _interval(1, 0.5, 2), "now": _interval(-1, -2, 1)})),
         plots.deletion({name: curve, "terms": Curve(_SHARE, _SHARE)}),
         plots.insertion({name: curve}),
-        plots.cost({name: Cost(5.0, Interval(2, 1, 3)), "terms": Cost(0, Interval(1, 1, 1))}),
+        plots.cost({name: Cost(5.0, _interval(2, 1, 3)), "terms": Cost(0, _interval(1, 1, 1))}),
     ]
 
 
@@ -142,9 +146,9 @@ def test_the_strongest_words_stand_on_top_and_the_rest_is_left_out() -> None:
 
 def test_a_shift_within_its_interval_is_hollow_and_none_is_left_out() -> None:
     shifts = {
-        "pay": Interval(1.0, 0.5, 2.0),
-        "now": Interval(0.9, -0.5, 2.0),
-        "same": Interval(0.0, 0.0, 0.0),
+        "pay": _interval(1.0, 0.5, 2.0),
+        "now": _interval(0.9, -0.5, 2.0),
+        "same": _interval(0.0, 0.0, 0.0),
     }
     svg = plots.contrast(_contrast(shifts))
     sides = re.findall(r'<use[^>]*style="([^";]*); stroke: var\(--for', svg)
@@ -156,9 +160,11 @@ def test_a_shift_within_its_interval_is_hollow_and_none_is_left_out() -> None:
 def test_every_word_is_shown_as_it_is_and_runs_nothing() -> None:
     drawn = [
         plots.importance(_importance(_HOSTILE), most=len(_HOSTILE)),
-        plots.contrast(_contrast(dict.fromkeys(_HOSTILE, Interval(1, 0.5, 2))), most=len(_HOSTILE)),
+        plots.contrast(
+            _contrast(dict.fromkeys(_HOSTILE, _interval(1, 0.5, 2))), most=len(_HOSTILE)
+        ),
         plots.deletion({word: Curve(_SHARE, _SHARE) for word in _HOSTILE}),
-        plots.cost({word: Cost(1.0, Interval(2, 1, 3)) for word in _HOSTILE}),
+        plots.cost({word: Cost(1.0, _interval(2, 1, 3)) for word in _HOSTILE}),
     ]
     for svg in drawn:
         svg.encode()
@@ -199,7 +205,7 @@ def test_no_words_break_a_plot(words: list[str]) -> None:
         lambda: plots.contrast(_contrast({})),
         lambda: plots.deletion({}),
         lambda: plots.cost({}),
-        lambda: plots.cost({"terms": Cost(0.0, Interval(1, 0, 2))}),
+        lambda: plots.cost({"terms": Cost(0.0, _interval(1, 0, 2))}),
         lambda: plots.strongest_words("ab", _spans("ab", [0.0, 1e300])),
     ],
 )

@@ -1,0 +1,1 @@
+"""What named features are worth to a model, and what they give away."""
