@@ -20,10 +20,11 @@ from rampart.data.cleaning import AlignedText, clean
 from rampart.data.preparation import prepare
 from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.features.base import FeatureFamily
+from rampart.features.linguistic import LinguisticFeatures
 from rampart.features.security import SecurityFeatures
 from rampart.settings import settings
 
-FAMILIES: tuple[Callable[[], FeatureFamily], ...] = (SecurityFeatures,)
+FAMILIES: tuple[Callable[[], FeatureFamily], ...] = (SecurityFeatures, LinguisticFeatures)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

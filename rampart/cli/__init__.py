@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rampart import __version__
-from rampart.cli import bundle, data, demo, evaluation, pipeline, scoring, serving
+from rampart.cli import bundle, data, demo, evaluation, pipeline, privacy, scoring, serving
 from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(privacy.app, name="privacy")
 app.command("serve")(serving.serve)
 app.command("serve-explainer")(serving.serve_explainer)
 app.command("score")(scoring.score)

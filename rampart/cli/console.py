@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rampart.errors import RampartError, outcome
+from rampart.errors import InputError, RampartError, outcome
 
 # No markup and no emoji codes: what is printed holds names and texts of others.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -82,3 +83,25 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
         bar.update(task, completed=whole, total=whole)
     if not err.is_terminal:
         err.print(f"{description}: done")
+
+
+@contextmanager
+def written(output: str) -> Iterator[IO[str]]:
+    """Standard output, or a file that takes its name only when all of it is there."""
+    if output == "-":
+        yield sys.stdout
+        return
+    target = Path(output)
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be written: {error.strerror}.", "Name another --output."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()

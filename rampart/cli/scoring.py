@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rampart.cli.bundle import Bundle
-from rampart.cli.console import columns, err, out, print_json
+from rampart.cli.console import columns, err, out, print_json, written
 from rampart.cli.data import URI_HELP, Json
 from rampart.cli.highlight import highlighted
-from rampart.errors import InputError
 
 _BATCH = 64
 Threshold = Annotated[
@@ -57,7 +54,7 @@ def score(
         stream_texts(input_, text_column=text_column, id_column=id_column)
     )
     done = unusable = 0
-    with _written(output) as lines, err.status("Scoring") as status:
+    with written(output) as lines, err.status("Scoring") as status:
         while batch := list(islice(records, _BATCH)):
             texts = [record.text for record in batch if record.text is not None]
             verdicts = iter(
@@ -74,28 +71,6 @@ def score(
             done += len(batch)
             status.update(f"Scoring: {done:,} texts")
     err.print(f"{done - unusable:,} texts scored, {unusable:,} rows unusable.")
-
-
-@contextmanager
-def _written(output: str) -> Iterator[IO[str]]:
-    """Standard output, or a file that takes its name only when all of it is there."""
-    if output == "-":
-        yield sys.stdout
-        return
-    target = Path(output)
-    part = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        part.replace(target)
-    except OSError as error:
-        raise InputError(
-            f"{output} cannot be written: {error.strerror}.", "Name another --output."
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def explain(

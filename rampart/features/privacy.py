@@ -39,7 +39,7 @@ _FEATURES = tuple(
 # spaCy needs memory by the gigabyte for a text of a million characters; pieces overlap so that
 # nothing is lost at a cut.
 _PIECE, _OVERLAP = 50_000, 200
-_SHORTEST_KEY = 16
+SHORTEST_KEY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,9 @@ def pseudonymise(text: str, findings: Sequence[Finding], key: bytes) -> Replaced
     Raises:
         InputError: the key has fewer than 16 bytes.
     """
-    if len(key) < _SHORTEST_KEY:
+    if len(key) < SHORTEST_KEY:
         raise InputError(
-            f"The key has {len(key)} bytes.", f"Give at least {_SHORTEST_KEY} random ones."
+            f"The key has {len(key)} bytes.", f"Give at least {SHORTEST_KEY} random ones."
         )
 
     def name(one: Finding) -> str:
