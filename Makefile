@@ -14,7 +14,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
-	benchmark-campaigns benchmark-features benchmark-importance benchmark-robustness \
+	benchmark-campaigns benchmark-features benchmark-importance benchmark-privacy benchmark-robustness \
 	clean distclean
 
 help: ## List the targets
@@ -82,6 +82,9 @@ benchmark-features: setup ## Print what each family of features costs on a thous
 
 benchmark-importance: setup ## Print what features are worth to the trees and what they give away
 	$(RUN)/python -m benchmarks.importance $(ARGS)
+
+benchmark-privacy: setup ## Print what redaction costs in quality, and whether models show their texts
+	$(RUN)/python -m benchmarks.privacy $(ARGS)
 
 benchmark-robustness: setup ## Print how far rewritten spam gets past the models, with intervals
 	$(RUN)/python -m benchmarks.robustness $(ARGS)
