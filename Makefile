@@ -52,8 +52,8 @@ coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
-test-extras: setup ## Install each extra alone from its own lock, and use its part there
-	$(RUN)/python -m pytest -m extras tests/project $(ARGS)
+test-extras: setup ## Install each extra, and Alibi, from its own lock, and use its part there
+	$(RUN)/python -m pytest -m extras tests/project tests/integration/serving $(ARGS)
 
 fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
 	$(RUN)/python -m tests.fuzz $(ARGS)
@@ -64,6 +64,7 @@ lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews 
 		$(COMPILE) --constraints requirements/all.txt --extra $$extra --output-file requirements/$$extra.txt; \
 	done
 	$(subst pyproject.toml,,$(COMPILE)) --constraints requirements/all.txt --group uv --output-file requirements/uv.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group alibi --output-file requirements/alibi.txt
 
 benchmark-quality: setup ## Print quality on the campaign and the time split, with intervals
 	$(RUN)/python -m benchmarks.quality $(ARGS)

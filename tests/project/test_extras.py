@@ -59,7 +59,7 @@ FEATURES_OF_EXTRAS = [
 # Modules of such a part that belong to another extra.
 ELSEWHERE = {
     "inference": ["rampart.inference.predictions"],
-    "explain": ["rampart.explain.gradients"],
+    "explain": ["rampart.explain.gradients", "serving.alibi_explainer"],
     "pipelines": ["rampart.cli", "rampart.explain", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {

@@ -11,11 +11,11 @@ from packaging.utils import canonicalize_name
 from tests.project.places import LOCKS, ROOT, extras, pins, pyproject
 
 EXTRAS = [extra for extra in extras() if extra != "all"]
-EVERY = ["all", "uv", *EXTRAS]
+EVERY = ["alibi", "all", "uv", *EXTRAS]
 PROJECT = "rampart"
 
 
-def test_every_extra_has_a_lock_and_every_lock_an_extra() -> None:
+def test_every_extra_has_a_lock_and_every_lock_a_purpose() -> None:
     assert {path.stem for path in LOCKS.glob("*.txt")} == set(EVERY)
 
 
@@ -99,6 +99,11 @@ def test_a_lock_holds_what_its_extra_asks_for(lock: str) -> None:
 def test_the_whole_holds_what_every_extra_and_the_development_asks_for() -> None:
     assert_fits([*declared("all"), *group("dev")], "all")
     assert_fits([Requirement(text) for text in pyproject()["build-system"]["requires"]], "all")
+
+
+@pytest.mark.parametrize("name", ["alibi", "uv"])
+def test_a_lock_of_its_own_holds_what_its_group_asks_for(name: str) -> None:
+    assert_fits(group(name), name)
 
 
 @pytest.mark.parametrize("lock", ["inference", "serve"])
