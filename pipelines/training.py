@@ -124,7 +124,7 @@ def training(
     encoder_epochs: int = 4,
     encoder_learning_rate: float = 2e-4,
     encoder_batch_size: int = 32,
-    attribution_texts: int = 400,
+    attribution_texts: int = 800,
     ensemble: str = "voting",
     tracking_uri: str = "",
     model_name: str = "rampart",

@@ -53,8 +53,8 @@ class AttributionTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    texts: int = Field(default=400, ge=8)
-    deletions: int = Field(default=24, ge=1)
+    texts: int = Field(default=800, ge=8)
+    deletions: int = Field(default=16, ge=1)
     judged: int = Field(default=100, ge=8)
     width: int = Field(default=128, ge=1)
     epochs: int = Field(default=12, ge=1)
