@@ -14,7 +14,8 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .NOTPARALLEL:
 .PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
-	benchmark-campaigns benchmark-features benchmark-importance benchmark-privacy benchmark-robustness \
+	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
+	benchmark-privacy benchmark-robustness \
 	clean distclean
 
 help: ## List the targets
@@ -74,6 +75,9 @@ benchmark-explanations: setup ## Print what the explanations cost and how exact 
 
 benchmark-faithfulness: setup ## Print how faithful each method's explanations are, beside its cost
 	$(RUN)/python -m benchmarks.faithfulness $(ARGS)
+
+benchmark-attribution: setup ## Print how the second head gets better with more texts
+	$(RUN)/python -m benchmarks.attribution $(ARGS)
 
 benchmark-memory: setup ## Print the memory of `rampart score` over 100,000 texts
 	$(RUN)/python -m benchmarks.memory $(ARGS)

@@ -34,6 +34,7 @@ from rampart.training.network import EncoderNetwork
 
 # Words that go at once, as shares of those in the window; 0 is a single word.
 _SHARES = (0.0, 0.07, 0.15, 0.3)
+SHARES_JUDGED = (0.1, 0.2)
 OnProgress = Callable[[int, int], None]
 
 
@@ -216,11 +217,20 @@ def _drops(scorer: Deletions, head: AttributionHead, pieces: Pieces) -> NDArray[
         by = [terms.numpy(), _values(head, states, terms).numpy()]
     gone = []
     for values in by:
-        worth = direction * np.bincount(pieces.unit, weights=values, minlength=len(pieces.units))
-        order = np.argsort(-worth, kind="stable")
-        for share in (0.1, 0.2):
-            chosen = np.zeros(len(worth), dtype=bool)
-            chosen[order[: max(1, round(share * len(worth)))]] = True
-            gone.append(chosen)
+        worth: NDArray[np.float64] = direction * np.bincount(
+            pieces.unit, weights=values, minlength=len(pieces.units)
+        )
+        gone += strongest(worth)
     lost: NDArray[np.float64] = direction * (whole - scorer.without(pieces, np.array(gone)))
     return lost.reshape(2, 2)
+
+
+def strongest(worth: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """The tenth and the fifth of the words that are worth most, at least one: bool [w] each."""
+    order = np.argsort(-worth, kind="stable")
+    found = []
+    for share in SHARES_JUDGED:
+        chosen = np.zeros(len(worth), dtype=bool)
+        chosen[order[: max(1, round(share * len(worth)))]] = True
+        found.append(chosen)
+    return found
