@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -217,15 +218,13 @@ def _drops(scorer: Deletions, head: AttributionHead, pieces: Pieces) -> NDArray[
         by = [terms.numpy(), _values(head, states, terms).numpy()]
     gone = []
     for values in by:
-        worth: NDArray[np.float64] = direction * np.bincount(
-            pieces.unit, weights=values, minlength=len(pieces.units)
-        )
-        gone += strongest(worth)
+        worth = np.bincount(pieces.unit, weights=values, minlength=len(pieces.units))
+        gone += strongest(direction * worth)
     lost: NDArray[np.float64] = direction * (whole - scorer.without(pieces, np.array(gone)))
     return lost.reshape(2, 2)
 
 
-def strongest(worth: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+def strongest(worth: NDArray[np.floating[Any]]) -> list[NDArray[np.bool_]]:
     """The tenth and the fifth of the words that are worth most, at least one: bool [w] each."""
     order = np.argsort(-worth, kind="stable")
     found = []
