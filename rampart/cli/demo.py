@@ -28,7 +28,7 @@ PARAMETERS = {
     "encoder_epochs": "2",
     "encoder_tokens": "64",
     "encoder_tail": "16",
-    "attribution_texts": "50",
+    "attribution_texts": "36",
     "time_split": "false",
 }
 _SHOWN = 6
