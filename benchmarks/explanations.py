@@ -18,16 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import corpus
 from rampart.data.cleaning import clean
-from rampart.data.preparation import prepare
 from rampart.data.rewriting import RULES
-from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.explain.attribution import Attribution, Budget
 from rampart.explain.lime_values import lime_values
 from rampart.explain.shap_values import shap_values
 from rampart.inference.engine import Engine
 from rampart.models.base import Floats, Model
-from rampart.settings import settings
 
 TOP_K = 10
 _CHUNK = 64
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     engine = Engine.load(given.bundle, threads=1)
     engine.warm_up()
-    mails = prepare(read(SPAM_ASSASSIN, cache=settings().cache_dir).rows).rows
+    mails = corpus.messages()
     texts = mails["text"].sample(frac=1, random_state=0).tolist()
     console = Console(width=100)
     console.print(_checked(engine, _enough(texts, given.verdicts)))

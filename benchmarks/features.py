@@ -16,13 +16,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import corpus
 from rampart.data.cleaning import AlignedText, clean
-from rampart.data.preparation import prepare
-from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.features.base import FeatureFamily
 from rampart.features.linguistic import LinguisticFeatures
 from rampart.features.security import SecurityFeatures
-from rampart.settings import settings
 
 FAMILIES: tuple[Callable[[], FeatureFamily], ...] = (SecurityFeatures, LinguisticFeatures)
 
@@ -32,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     parser.add_argument("--mails", type=int, default=1000)
     given = parser.parse_args(arguments)
-    mails = prepare(read(SPAM_ASSASSIN, cache=settings().cache_dir).rows).rows
+    mails = corpus.messages()
     texts = [clean(text) for text in mails["text"].sample(given.mails, random_state=0)]
     for text in texts:
         text.words  # noqa: B018 - found once and kept

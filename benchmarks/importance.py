@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +22,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import corpus
 from rampart.data import splits
 from rampart.data.cleaning import AlignedText, clean
 from rampart.data.labelled import Labelled
-from rampart.data.preparation import prepare
-from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.features.linguistic import LinguisticFeatures
 from rampart.features.security import SecurityFeatures
 from rampart.features.security.markup import PART as MARKUP
@@ -41,9 +39,8 @@ from rampart.inspection.importance import (
     without,
 )
 from rampart.inspection.leakage import Leakage, leakage
-from rampart.inspection.matrix import Matrix, beside, learned
+from rampart.inspection.matrix import Matrix, beside
 from rampart.resampling import Interval
-from rampart.settings import settings
 from rampart.training.tabular import TabularTraining
 
 FOLDER = Path("build/benchmarks/importance")
@@ -73,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     FOLDER.mkdir(parents=True, exist_ok=True)
     console = Console(width=150)
-    messages = prepare(read(SPAM_ASSASSIN, cache=settings().cache_dir).rows).rows
-    plain, known = _plain_families(messages), _embedded(messages)
-    leaking = leakage(plain, messages["group"].tolist())
+    mails = corpus.messages()
+    plain, known = _plain_families(mails), _embedded(mails)
+    leaking = leakage(plain, mails["group"].tolist())
     console.print(_sources(leaking), _leaks(leaking, given.most))
     _kept("leakage", pictures.leaks(leaking), console)
     html = [feature.name for feature in MARKUP.features]
     for place, seed in enumerate(given.seeds):
-        table = splits.split(messages, seed=seed)
+        table = splits.split(mails, seed=seed, timed=False)
         parts, trees = _parts(table, plain, known, seed), TabularTraining(seed=seed)
         found = feature_importance(parts, trees, seed=seed)
         console.print(_families(found, seed))
@@ -91,34 +88,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _kept("importance", pictures.importance(found, most=given.most), console)
 
 
-def _plain_families(messages: pd.DataFrame) -> Matrix:
+def _plain_families(mails: pd.DataFrame) -> Matrix:
     """The families that learn nothing, read in every mail."""
     families = (SecurityFeatures(), LinguisticFeatures())
+    everything = Labelled.of(mails)
     rows = [
-        Matrix.of(_labelled(messages.iloc[first : first + _CHUNK]), families)
-        for first in track(range(0, len(messages), _CHUNK), "Features", transient=True)
+        Matrix.of(Labelled.of(mails.iloc[first : first + _CHUNK]), families)
+        for first in track(range(0, len(mails), _CHUNK), "Features", transient=True)
     ]
-    values = np.concatenate([part.values for part in rows])
-    return replace(rows[0], values=values, **_known_of(messages))
-
-
-def _labelled(rows: pd.DataFrame) -> Labelled:
-    labels = rows["label"].to_numpy(dtype=np.int8)
-    return Labelled(
-        rows["clean"].tolist(), labels, rows["text"].tolist(), rows["campaign"].tolist()
+    return replace(
+        rows[0],
+        values=np.concatenate([part.values for part in rows]),
+        labels=everything.labels,
+        campaigns=everything.campaigns,
     )
 
 
-def _known_of(rows: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "labels": rows["label"].to_numpy(dtype=np.int8),
-        "campaigns": tuple(rows["campaign"]),
-    }
-
-
-def _embedded(messages: pd.DataFrame) -> dict[str, Embedding]:
+def _embedded(mails: pd.DataFrame) -> dict[str, Embedding]:
     """The embedding of every clean text; kept in a file, for it takes minutes."""
-    plain = list(dict.fromkeys(clean(text).text for text in messages["text"]))
+    plain = list(dict.fromkeys(clean(text).text for text in mails["text"]))
     path = FOLDER / f"embeddings-{sha256(chr(0).join(plain).encode()).hexdigest()[:12]}.npy"
     if not path.exists():
         family = SemanticFeatures()
@@ -136,9 +124,11 @@ def _parts(table: pd.DataFrame, plain: Matrix, known: Mapping[str, Embedding], s
     found = []
     for part in ("train", "validation", "test"):
         at = np.flatnonzero(table["split"] == part)
-        texts = _labelled(table.iloc[at])
+        texts = Labelled.of(table.iloc[at])
         learns = part == "train"
-        meaning = learned(texts, semantic, seed=seed) if learns else Matrix.of(texts, [semantic])
+        meaning = (
+            Matrix.learned(texts, semantic, seed=seed) if learns else Matrix.of(texts, [semantic])
+        )
         found.append(beside(plain.rows(at), meaning))
     return Parts(*found)
 
@@ -166,11 +156,10 @@ def _left_out(
         "left out", "features", *NAMES.values(),
         title=f"What all features have over all but some, campaign split {seed}", show_lines=True,
     )  # fmt: skip
-    for name, columns in chosen.items():
-        if columns:
-            lost = without(parts, columns, trees, seed=seed)
-            cells = (_two_lines(lost[metric], "+.4f") for metric in METRICS)
-            table.add_row(name, str(len(columns)), *cells)
+    lost = without(parts, {name: some for name, some in chosen.items() if some}, trees, seed=seed)
+    for name, metrics in lost.items():
+        cells = (_two_lines(metrics[metric], "+.4f") for metric in METRICS)
+        table.add_row(name, str(len(chosen[name])), *cells)
     return table
 
 

@@ -23,20 +23,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import corpus
 from rampart.data import splits
 from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled
-from rampart.data.preparation import prepare
-from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.ensembles.voting import fit_voting
 from rampart.evaluation.intervals import bootstrap
 from rampart.evaluation.metrics import threshold_at_fpr
 from rampart.evaluation.scored import Scored
 from rampart.features.disclosure import membership_inference
 from rampart.features.privacy import Detector, Finding, Replaced, pseudonymise, redact
-from rampart.models.base import Floats, Model, sigmoid
+from rampart.models.base import Floats, Model, log_losses, sigmoid
 from rampart.models.calibration import fit_platt
-from rampart.settings import settings
 from rampart.training.ngram import fit_ngram
 from rampart.training.tabular import TabularTraining, fit_tabular
 
@@ -73,12 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     given = parser.parse_args(arguments)
     console = Console(width=130)
-    messages = prepare(read(SPAM_ASSASSIN, cache=settings().cache_dir).rows).rows
+    mails = corpus.messages()
     if given.mails:
-        messages = messages.sample(given.mails, random_state=0)
-    texts, found = _replaced(messages["text"].tolist())
-    console.print(_holding(found, len(messages)))
-    table = splits.split(messages, seed=given.seed, timed=False)
+        mails = mails.sample(given.mails, random_state=0)
+    texts, found = _replaced(mails["text"].tolist())
+    console.print(_holding(found, len(mails)))
+    table = splits.split(mails, seed=given.seed, timed=False)
     fitted = {kind: _fitted(_parts(table, some), given.seed) for kind, some in texts.items()}
     campaigns = table.loc[table["split"] == "test", "campaign"].tolist()
     console.print(_cost(fitted, campaigns, given.seed))
@@ -175,17 +173,12 @@ def _attacked(fitted: Fitted) -> Table:
         title="Whether its loss tells which mails a model was trained on",
     )  # fmt: skip
     for name, logits in fitted.logits.items():
-        train, test = (_losses(logits[part], fitted.labels[part]) for part in ("train", "test"))
+        train, test = (log_losses(logits[part], fitted.labels[part]) for part in ("train", "test"))
         found = membership_inference(train, test)
         table.add_row(
             name, f"{found.auc:.3f} ({found.low:.3f} to {found.high:.3f})", f"{found.caught:.1%}"
         )
     return table
-
-
-def _losses(logit: Floats, labels: NDArray[np.int8]) -> Floats:
-    losses: Floats = np.logaddexp(0.0, np.where(labels == 1, -logit, logit))
-    return losses
 
 
 def _holding(held: Counter[str], texts: int) -> Table:

@@ -22,12 +22,13 @@ from rich.progress import track
 from rich.table import Table
 from scipy.sparse import csr_array
 
+from benchmarks import corpus
 from rampart.bundle.build import assemble
 from rampart.data import splits
 from rampart.data.duplicates import normalised
 from rampart.data.labelled import Labelled
 from rampart.data.preparation import prepare
-from rampart.data.sources import PROMPT_ATTACKS, prompt_attacks, pypi, read
+from rampart.data.sources import PROMPT_ATTACKS, prompt_attacks, pypi
 from rampart.data.sources.fetching import user_cache
 from rampart.data.sources.prompt_attacks import spikee
 from rampart.evaluation.metrics import measure
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the splits")
     given = parser.parse_args(arguments)
     console = Console(width=140)
-    messages = prepare(read(PROMPT_ATTACKS, cache=settings().cache_dir).rows).rows
+    messages = corpus.messages(PROMPT_ATTACKS)
     messages["package"] = messages["group"].str.partition("/")[0]
     split = [splits.split(messages, seed=seed) for seed in given.seeds]
     console.print(_giveaways(split))

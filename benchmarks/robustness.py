@@ -22,10 +22,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import corpus
 from rampart.data import splits
-from rampart.data.preparation import prepare
 from rampart.data.rewriting import RULES, words
-from rampart.data.sources import SPAM_ASSASSIN, read
 from rampart.data.tables import read_table
 from rampart.drawing import COLOURS, INK, plain, plot
 from rampart.errors import DataError
@@ -34,7 +33,6 @@ from rampart.evaluation.scored import Scored
 from rampart.inference.engine import Engine
 from rampart.models.base import Floats, sigmoid
 from rampart.resampling import Interval, Resamples
-from rampart.settings import settings
 
 FOLDER = Path("build/benchmarks/robustness")
 AS_IT_IS = "as it is"
@@ -86,11 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _held_out(data: Path | None, mails: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Threats and harmless mails of the test part, at most so many of each."""
-    if data is None:
-        messages = prepare(read(SPAM_ASSASSIN, cache=settings().cache_dir).rows).rows
-    else:
-        messages = read_table(data)
-    table = splits.split(messages, seed=0)
+    messages = corpus.messages() if data is None else read_table(data)
+    table = splits.split(messages, seed=0, timed=False)
     tested = table[table["split"] == "test"]
     threats, harmless = (tested[tested["label"] == label] for label in (1, 0))
     return (

@@ -17,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks import corpus
 from benchmarks.faithfulness import showing
 from benchmarks.faithfulness.measuring import (
     ENCODER,
@@ -29,11 +30,9 @@ from benchmarks.faithfulness.measuring import (
     methods,
 )
 from rampart.data import splits
-from rampart.data.preparation import prepare
-from rampart.data.sources import SPAM_ASSASSIN, read
+from rampart.data.sources import SPAM_ASSASSIN
 from rampart.explain.attribution import Attribution, words
 from rampart.inference.engine import Engine
-from rampart.settings import settings
 
 FOLDER = Path("build/benchmarks/faithfulness")
 _FEWEST_WORDS = 10
@@ -97,8 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _texts(source: str, count: int, seed: int) -> pd.DataFrame:
     """Held-out texts with words enough to take some away, drawn with the seed."""
-    messages = prepare(read(source, cache=settings().cache_dir).rows).rows
-    tested = splits.split(messages, seed=seed, timed=False)
+    tested = splits.split(corpus.messages(source), seed=seed, timed=False)
     tested = tested[tested["split"] == "test"].sample(frac=1, random_state=seed)
     long = [row for row, text in enumerate(tested["text"]) if len(words(text)) >= _FEWEST_WORDS]
     return tested.iloc[long[:count]]

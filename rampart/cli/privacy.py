@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rampart.cli.console import columns, err, facts, out, print_json, progress, written
-from rampart.cli.data import URI_HELP, Json
+from rampart.cli.data import URI_HELP, Json, TextColumn, Uri
 from rampart.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from rampart.features.privacy import Detector, Finding, Replaced
 
 app = typer.Typer(help="Find personal data in texts, and take it out.", no_args_is_help=True)
-
-Uri = Annotated[str, typer.Argument(help=URI_HELP)]
-TextColumn = Annotated[str, typer.Option(help="Column with the texts, for tables.")]
 
 
 @app.command()
@@ -40,11 +38,10 @@ def report(
     from rampart.features.disclosure import privacy_report
     from rampart.features.security import SecurityFeatures
 
-    with progress("Reading texts") as tell:
-        chosen = list(_first(uri, text_column, texts, tell))
-    if not chosen:
+    with progress("Looking for personal data") as tell:
+        found = privacy_report(_first(uri, text_column, texts, tell), [SecurityFeatures()])
+    if not found.texts + found.failed:
         raise InputError(f"{uri} holds no text.", "Name a source that holds some.")
-    found = privacy_report(chosen, [SecurityFeatures()])
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
@@ -103,7 +100,7 @@ def redact(
 
 
 def _replace(key: Path | None) -> Callable[[str, list[Finding]], Replaced]:
-    from rampart.features.privacy import SHORTEST_KEY, pseudonymise
+    from rampart.features.privacy import check_key, pseudonymise
     from rampart.features.privacy import redact as taken_out
 
     if key is None:
@@ -114,10 +111,7 @@ def _replace(key: Path | None) -> Callable[[str, list[Finding]], Replaced]:
         raise InputError(
             f"The key {key} cannot be read: {error.strerror}.", "Name a file of random bytes."
         ) from error
-    if len(secret) < SHORTEST_KEY:
-        raise InputError(
-            f"The key {key} has {len(secret)} bytes.", f"Give at least {SHORTEST_KEY} random ones."
-        )
+    check_key(secret)
     return lambda text, findings: pseudonymise(text, findings, secret)
 
 
@@ -137,22 +131,22 @@ def _line(
 def _first(
     uri: str, text_column: str, most: int, tell: Callable[[int, int], None]
 ) -> Iterator[str]:
+    """At most so many texts, one by one; it is told when the next one is asked for."""
+    for done, text in enumerate(islice(_texts(uri, text_column, most), most), 1):
+        yield text
+        tell(done, most)
+
+
+def _texts(uri: str, text_column: str, most: int) -> Iterable[str]:
     from rampart.data.sources import CORPORA, read
     from rampart.data.sources.stream import stream_texts
     from rampart.settings import settings
 
-    if uri in CORPORA:
-        from rampart.data.preparation import prepare
+    if uri not in CORPORA:
+        records = stream_texts(uri, text_column=text_column)
+        return (record.text for record in records if record.text is not None)
+    from rampart.data.preparation import prepare
 
-        rows = prepare(read(uri, cache=settings().cache_dir).rows).rows
-        yield from rows["text"].sample(min(most, len(rows)), random_state=0).tolist()
-        return
-    count = 0
-    for record in stream_texts(uri, text_column=text_column):
-        if record.text is None:
-            continue
-        yield record.text
-        count += 1
-        tell(count, most)
-        if count >= most:
-            return
+    rows = prepare(read(uri, cache=settings().cache_dir).rows).rows
+    drawn: list[str] = rows["text"].sample(min(most, len(rows)), random_state=0).tolist()
+    return drawn

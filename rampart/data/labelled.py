@@ -31,7 +31,11 @@ class Labelled:
     @classmethod
     def part(cls, table: pd.DataFrame, column: str, part: str) -> Labelled:
         """The rows of a `SPLIT` table that its split column puts into a part."""
-        rows = table[table[column] == part]
+        return cls.of(table[table[column] == part])
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Labelled:
+        """All rows of a table of messages."""
         return cls(
             rows["clean"].tolist(),
             rows["label"].to_numpy(dtype=np.int8),

@@ -39,7 +39,7 @@ _FEATURES = tuple(
 # spaCy needs memory by the gigabyte for a text of a million characters; pieces overlap so that
 # nothing is lost at a cut.
 _PIECE, _OVERLAP = 50_000, 200
-SHORTEST_KEY = 16
+_SHORTEST_KEY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,18 @@ def redact(text: str, findings: Sequence[Finding]) -> Replaced:
     return _replaced(text, [(one, f"<{one.kind}>") for one in findings])
 
 
+def check_key(key: bytes) -> None:
+    """Refuse a key for pseudonyms that somebody could guess.
+
+    Raises:
+        InputError: it has fewer than 16 bytes.
+    """
+    if len(key) < _SHORTEST_KEY:
+        raise InputError(
+            f"The key has {len(key)} bytes.", f"Give at least {_SHORTEST_KEY} random ones."
+        )
+
+
 def pseudonymise(text: str, findings: Sequence[Finding], key: bytes) -> Replaced:
     """Put a name in its place that is the same wherever the same is found: `<PERSON-3f9a2c41>`.
 
@@ -134,10 +146,7 @@ def pseudonymise(text: str, findings: Sequence[Finding], key: bytes) -> Replaced
     Raises:
         InputError: the key has fewer than 16 bytes.
     """
-    if len(key) < SHORTEST_KEY:
-        raise InputError(
-            f"The key has {len(key)} bytes.", f"Give at least {SHORTEST_KEY} random ones."
-        )
+    check_key(key)
 
     def name(one: Finding) -> str:
         said = " ".join(text[one.start : one.end].casefold().split())

@@ -19,7 +19,7 @@ from rampart.evaluation.intervals import Bootstrap, bootstrap
 from rampart.evaluation.metrics import threshold_at_fpr
 from rampart.evaluation.scored import Scored
 from rampart.inspection.matrix import Matrix
-from rampart.models.base import Floats, sigmoid
+from rampart.models.base import Floats, log_losses, sigmoid
 from rampart.resampling import RESAMPLES, Interval, Resamples
 from rampart.training.tabular import TabularTraining, fit_trees
 
@@ -159,25 +159,25 @@ def compared(
 
 def without(
     parts: Parts,
-    left_out: Sequence[str],
+    left_out: Mapping[str, Sequence[str]],
     settings: TabularTraining | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> dict[str, Interval | None]:
-    """What all features have over all but some, by metric, paired.
+) -> dict[str, dict[str, Interval | None]]:
+    """What all features have over all but some, paired: by name of what is left out, by metric.
 
     Raises:
         InputError: a feature is not there.
     """
     settings = settings or TabularTraining()
-    rest = parts.without(left_out)
-    drawn = compared(
-        {ALL: (_fitted(parts, settings), parts), "rest": (_fitted(rest, settings), rest)},
-        resamples,
-        seed,
-    )
-    return {metric: drawn.difference(ALL, "rest", metric) for metric in METRICS}
+    every = {name: parts.without(columns) for name, columns in left_out.items()} | {ALL: parts}
+    trees = {name: (_fitted(some, settings), some) for name, some in every.items()}
+    drawn = compared(trees, resamples, seed)
+    return {
+        name: {metric: drawn.difference(ALL, name, metric) for metric in METRICS}
+        for name in left_out
+    }
 
 
 def _fitted(parts: Parts, settings: TabularTraining) -> Any:
@@ -257,6 +257,4 @@ def _permuted(trees: Any, tested: Matrix, repeats: int, seed: int) -> Floats:
 
 
 def _losses(trees: Any, values: Floats, tested: Matrix) -> Floats:
-    logit = trees.predict(values, raw_score=True)
-    losses: Floats = np.logaddexp(0.0, np.where(tested.labels == 1, -logit, logit))
-    return losses
+    return log_losses(trees.predict(values, raw_score=True), tested.labels)

@@ -9,7 +9,7 @@ far the features can tell it together; each feature's own ROC curve says which o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _FOLDS = 5
 _RESAMPLES = 300
 # How well a feature alone has to tell a source before it is worth a word.
 _TELLING = 0.6
+_NOTHING = Interval(value=0.5, low=0.5, high=0.5)
 
 
 class SourceTold(BaseModel):
@@ -121,16 +122,16 @@ def leakage(
         raise InputError(f"{len(sources)} sources are given for {len(matrix.labels)} texts.")
     settings = settings or TabularTraining(seed=seed)
     told: list[SourceTold] = []
-    best = _Best(matrix)
+    by_source: dict[str, list[Interval]] = {"": [_NOTHING] * len(matrix.columns)}
     for source, rows, own in _tasks(matrix, sources, fewest):
         some = matrix.rows(rows)
         draws = Resamples(some.campaigns, len(rows), resamples, seed)
-        best.keep(source, [_told(column, own, draws) for column in some.values.T])
+        by_source[source] = [_told(column, own, draws) for column in some.values.T]
         together = _together(source, some, own, draws, settings)
         told += [together] if together else []
     draws = Resamples(matrix.campaigns, len(matrix.labels), resamples, seed)
     features = [
-        best.leak(column, _told(values, matrix.labels == 1, draws))
+        _leak(matrix, column, by_source, _told(values, matrix.labels == 1, draws))
         for column, values in enumerate(matrix.values.T)
     ]
     return Leakage(
@@ -139,29 +140,20 @@ def leakage(
     )
 
 
-class _Best:
-    """The source that each feature tells best."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self.matrix = matrix
-        nothing = Interval(value=0.5, low=0.5, high=0.5)
-        self._told: list[tuple[str, Interval]] = [("", nothing)] * len(matrix.columns)
-
-    def keep(self, source: str, found: Sequence[Interval]) -> None:
-        for column, auc in enumerate(found):
-            if auc.value > self._told[column][1].value:
-                self._told[column] = (source, auc)
-
-    def leak(self, column: int, of_label: Interval) -> FeatureLeak:
-        source, auc = self._told[column]
-        return FeatureLeak(
-            feature=self.matrix.columns[column],
-            family=self.matrix.families[column],
-            source=source,
-            of_source=auc,
-            of_label=of_label,
-            leaks=auc.low > max(_TELLING, of_label.high),
-        )
+def _leak(
+    matrix: Matrix, column: int, by_source: Mapping[str, Sequence[Interval]], of_label: Interval
+) -> FeatureLeak:
+    """One feature, with the source that it tells best."""
+    source = max(by_source, key=lambda name: by_source[name][column].value)
+    of_source = by_source[source][column]
+    return FeatureLeak(
+        feature=matrix.columns[column],
+        family=matrix.families[column],
+        source=source,
+        of_source=of_source,
+        of_label=of_label,
+        leaks=of_source.low > max(_TELLING, of_label.high),
+    )
 
 
 def _tasks(

@@ -49,14 +49,53 @@ class Matrix:
         """Read families that are fitted, or need no fitting."""
         aligned = texts.aligned()
         parts = [family.transform(aligned) for family in families]
+        values = np.concatenate([np.zeros((len(aligned), 0)), *parts], axis=1)
+        return cls._named(values, texts, families)
+
+    @classmethod
+    def _named(cls, values: Floats, texts: Labelled, families: Sequence[FeatureFamily]) -> Matrix:
         named = [(feature.name, family.name) for family in families for feature in family.features]
         return cls(
-            np.concatenate([np.zeros((len(aligned), 0)), *parts], axis=1),
+            values,
             texts.labels,
-            tuple(texts.campaigns) or ("",) * len(aligned),
+            tuple(texts.campaigns) or ("",) * len(values),
             tuple(name for name, _ in named),
             tuple(family for _, family in named),
         )
+
+    @classmethod
+    def learned(
+        cls, train: Labelled, family: FeatureFamily, *, folds: int = 5, seed: int = 0
+    ) -> Matrix:
+        """A family that learns, read in its training texts as if it had not seen them.
+
+        Each fold of campaigns is read by the family fitted on the others; afterwards the family is
+        fitted on all of them. Else a text would be near what was learned from it.
+
+        Args:
+            train: with labels and campaigns.
+            family: whose `fit` takes texts, labels and campaigns.
+            folds: of campaigns.
+            seed: of the folds.
+
+        Raises:
+            TrainingError: a class has fewer campaigns than there are folds.
+        """
+        fold = campaign_folds(train, folds, seed=seed)
+        aligned = train.aligned()
+
+        def fit(rows: NDArray[np.int64]) -> None:
+            campaigns = [train.campaigns[row] for row in rows] if train.campaigns else None
+            texts = [aligned[row] for row in rows]
+            family.fit(texts, train.labels[rows], campaigns)  # type: ignore[call-arg]
+
+        values = np.zeros((len(fold), len(family.features)))
+        for number in np.unique(fold):
+            fit(np.flatnonzero(fold != number))
+            held = np.flatnonzero(fold == number)
+            values[held] = family.transform([aligned[row] for row in held])
+        fit(np.arange(len(fold)))
+        return cls._named(values, train, [family])
 
     def without(self, columns: Sequence[str]) -> Matrix:
         """The same without some columns.
@@ -67,10 +106,6 @@ class Matrix:
         if missing := sorted(set(columns) - set(self.columns)):
             raise InputError(f"There are no features {missing}.", f"Name some of {self.columns}.")
         return self.keep([name not in columns for name in self.columns])
-
-    def only(self, families: Sequence[str]) -> Matrix:
-        """The same with the columns of some families alone."""
-        return self.keep([family in families for family in self.families])
 
     def keep(self, chosen: Sequence[bool]) -> Matrix:
         """The same with some columns, `chosen` [k]."""
@@ -110,38 +145,3 @@ def beside(*parts: Matrix) -> Matrix:
         tuple(name for part in parts for name in part.columns),
         tuple(family for part in parts for family in part.families),
     )
-
-
-def learned(train: Labelled, family: FeatureFamily, *, folds: int = 5, seed: int = 0) -> Matrix:
-    """A family that learns from labels, read in its own training texts as if it had not seen them.
-
-    Each fold of campaigns is read by the family fitted on the others; afterwards the family is
-    fitted on all of them. Else a text would be near what was learned from it.
-
-    Args:
-        train: with labels and campaigns.
-        family: whose `fit` takes texts, labels and campaigns.
-        folds: of campaigns.
-        seed: of the folds.
-
-    Raises:
-        TrainingError: a class has fewer campaigns than there are folds.
-    """
-    fold = campaign_folds(train, folds, seed=seed)
-    values = np.zeros((len(fold), len(family.features)))
-    for number in np.unique(fold):
-        _fit(family, train.rows(np.flatnonzero(fold != number)))
-        held = np.flatnonzero(fold == number)
-        values[held] = Matrix.of(train.rows(held), [family]).values
-    _fit(family, train)
-    return Matrix(
-        values,
-        train.labels,
-        tuple(train.campaigns) or ("",) * len(fold),
-        tuple(feature.name for feature in family.features),
-        (family.name,) * len(family.features),
-    )
-
-
-def _fit(family: FeatureFamily, train: Labelled) -> None:
-    family.fit(train.aligned(), train.labels, train.campaigns or None)  # type: ignore[call-arg]

@@ -73,6 +73,12 @@ class Model(ABC):
         """Logits of cleaned texts; positive means threat."""
 
 
+def log_losses(logit: Floats, labels: NDArray[np.int8]) -> Floats:
+    """Log loss of each logit [n], float64 [n], under its label of 0 or 1."""
+    losses: Floats = np.logaddexp(0.0, np.where(labels == 1, -logit, logit))
+    return losses
+
+
 def sigmoid(logit: Floats) -> Floats:
     """Probability of a logit, without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * logit))

@@ -10,7 +10,7 @@ from rampart.errors import InputError
 from rampart.features.base import Feature, FeatureFamily, Reading
 from rampart.features.security import SecurityFeatures
 from rampart.inspection.importance import Parts, feature_importance, without
-from rampart.inspection.matrix import Matrix, beside, learned
+from rampart.inspection.matrix import Matrix, beside
 from rampart.training.tabular import TabularTraining
 
 QUICK = TabularTraining(rounds=40, patience=10)
@@ -70,8 +70,10 @@ def test_two_features_that_say_the_same_hide_each_other_and_leaving_both_out_sho
     worth = {one.feature: one.permutation.value for one in found.features}
     alone = feature_importance(parts, QUICK, repeats=1, resamples=20).features[0]
     assert worth["decides"] < alone.permutation.value
-    lost_one = without(twice, ["decides"], QUICK, resamples=20)["pr_auc"]
-    lost_both = without(twice, ["decides", "copy"], QUICK, resamples=20)["pr_auc"]
+    chosen = {"one": ["decides"], "both": ["decides", "copy"]}
+    lost = without(twice, chosen, QUICK, resamples=20)
+    lost_one = lost["one"]["pr_auc"]
+    lost_both = lost["both"]["pr_auc"]
     assert lost_one.value < 0.02 < 0.1 < lost_both.value
 
 
@@ -86,7 +88,7 @@ def test_the_same_seed_gives_the_same_figures(parts, found) -> None:
 
 def test_a_feature_that_is_not_there_cannot_be_left_out(parts) -> None:
     with pytest.raises(InputError, match="nothing"):
-        without(parts, ["nothing"], QUICK)
+        without(parts, {"it": ["nothing"]}, QUICK)
 
 
 def test_families_are_read_into_named_columns() -> None:
@@ -132,6 +134,6 @@ def test_a_family_that_learns_is_read_as_if_it_had_not_seen_the_text() -> None:
     campaigns = [f"campaign {row // 2}" for row in range(40)]
     train = Labelled(names, labels, campaigns=campaigns)
     family = Known()
-    assert not learned(train, family, folds=5).values.any()
+    assert not Matrix.learned(train, family, folds=5).values.any()
     # Fitted on all of them in the end, for texts to come.
     assert np.array_equal(Matrix.of(train, [family]).values[:, 0], labels)
