@@ -106,7 +106,7 @@ class LinguisticFeatures(FeatureFamily):
 
     name: ClassVar[str] = "linguistic"
 
-    def __init__(self, characters: int = 2_000) -> None:
+    def __init__(self, characters: int = 1_000) -> None:
         self.characters = characters
 
     @property
