@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
@@ -10,8 +11,9 @@ import signal
 import socket
 import sys
 import warnings
+from typing import NoReturn
 
-from rampart.errors import InputError, OverloadedError
+from rampart.errors import InputError, OverloadedError, outcome
 from rampart.inference.engine import Engine
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
@@ -75,7 +77,13 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
 
     def run(self) -> None:
         """Answer until told to stop."""
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except OverloadedError as error:
+            # The worker still computes, and an interpreter that is taken down under a thread in
+            # native code may abort: the process ends with its own code before that.
+            atexit.register(_leave_at_once, outcome(error).exit_code)
+            raise
 
     async def _serve(self) -> None:
         listening = _listen(self.settings.host, self.settings.http_port)
@@ -163,12 +171,17 @@ def _stop_signal() -> asyncio.Event:
     def told(number: int) -> None:
         if stop.is_set():
             _log.warning("Told to stop again: leaving at once.")
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-            # Not sys.exit, which would wait for whatever still runs.
-            os._exit(128 + number)
+            _leave_at_once(128 + number)
         stop.set()
 
     for number in _STOPPING:
         loop.add_signal_handler(number, told, number)
     return stop
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End the process where it stands: sys.exit would wait for whatever still runs."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
