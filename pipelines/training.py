@@ -55,6 +55,7 @@ def fit(
     encoder_batch_size: int,
     attribution_texts: int,
     ensemble: str,
+    cascade_tolerance: float,
 ) -> dsl.Model:
     """One bundle from one split."""
     ngram = train_ngram(
@@ -91,6 +92,7 @@ def fit(
         tabular=tabular.outputs["model"],
         encoder=exported.outputs["model"],
         ensemble=ensemble,
+        cascade_tolerance=cascade_tolerance,
         false_positive_rate=false_positive_rate,
         fingerprint=fingerprint,
         encoder_sample=encoder_sample,
@@ -126,6 +128,7 @@ def training(
     encoder_batch_size: int = 32,
     attribution_texts: int = 800,
     ensemble: str = "voting",
+    cascade_tolerance: float = 0.01,
     tracking_uri: str = "",
     model_name: str = "rampart",
 ) -> Trained:
@@ -153,6 +156,8 @@ def training(
         encoder_batch_size: messages a step.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
+        cascade_tolerance: share of campaigns in which a right verdict may turn wrong because the
+            quick models alone settled it, with 95 % confidence; 0 asks all models of every text.
         tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
         model_name: the registered model's.
     """
@@ -184,6 +189,7 @@ def training(
             # Nobody reads explanations of the bundle that shows what time does.
             attribution_texts=attribution_texts if column == "split" else 0,
             ensemble=ensemble,
+            cascade_tolerance=cascade_tolerance,
         ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
     measured = evaluate(
         table=table,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from rampart.bundle.manifest import Manifest
 from rampart.data.sources import SPAM_ASSASSIN
+from rampart.ensembles.cascade import CascadeReport
 from rampart.evaluation.card import model_card
 from rampart.evaluation.evaluation import evaluate
 from rampart.evaluation.report import Section, render
@@ -92,13 +93,19 @@ def notes(uri: str) -> Sequence[str]:
     return (*_CORPUS_NOTES, *_NOTES) if uri == SPAM_ASSASSIN else _NOTES
 
 
-def report(manifest: Manifest, sections: Sequence[Section], uri: str) -> str:
-    """The HTML report on a bundle."""
+def report(
+    manifest: Manifest,
+    sections: Sequence[Section],
+    uri: str,
+    cascade: CascadeReport | None = None,
+) -> str:
+    """The HTML report on a bundle; with what settling early costs, if that was asked."""
     return render(
         sections,
         title="Rampart: what this bundle does",
         facts=_facts(manifest, uri),
         notes=notes(uri),
+        cascade=cascade,
     )
 
 

@@ -43,6 +43,7 @@ def evaluate(
     from rampart import assessment
     from rampart.bundle.build import finish
     from rampart.bundle.manifest import CARD_FILE, REFERENCE_FILE
+    from rampart.bundle.store import read_cascade
     from rampart.data.tables import read_table, write_table
     from rampart.evaluation.evaluation import scored
     from rampart.evaluation.operating_points import confusion as confusion_of
@@ -64,7 +65,7 @@ def evaluate(
         later = messages[messages["time_split"] == "test"]
         sections.append(assessment.assess(past, later, assessment.TIME_SPLIT, on_progress=tell))
     main = sections[0]
-    html = assessment.report(engine.manifest, sections, uri)
+    html = assessment.report(engine.manifest, sections, uri, read_cascade(Path(candidate.path)))
     markdown = assessment.card(engine.manifest, sections, uri)
     Path(report.path).write_text(html, encoding="utf-8")
     Path(card.path).write_text(markdown, encoding="utf-8")

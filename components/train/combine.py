@@ -13,6 +13,7 @@ def combine(
     tabular: dsl.Input[dsl.Model],
     encoder: dsl.Input[dsl.Model],
     ensemble: str,
+    cascade_tolerance: float,
     false_positive_rate: float,
     fingerprint: str,
     encoder_sample: int,
@@ -30,6 +31,8 @@ def combine(
         tabular: folder of the tabular model.
         encoder: folder of the served encoder; where it is empty, so is the candidate's.
         ensemble: voting, soft or stacking.
+        cascade_tolerance: share of campaigns in which the quick models alone may turn a right
+            verdict wrong; 0 asks all models of every text.
         false_positive_rate: on the validation part, at which decision thresholds are put.
         fingerprint: of the data.
         encoder_sample: as the encoder was trained; this and the following for the bundle's reader.
@@ -44,6 +47,7 @@ def combine(
     from rampart.bundle.revision import source_revision
     from rampart.data.labelled import Labelled
     from rampart.data.tables import read_table
+    from rampart.ensembles.cascade import CascadeSettings
     from rampart.training.combination import combination
 
     folder = Path(candidate.path)
@@ -57,6 +61,7 @@ def combine(
         {"ngram": Path(ngram.path), "tabular": Path(tabular.path), "encoder": Path(encoder.path)},
         validation,
         combine=combination(ensemble, train, validation, seed=seed),
+        cascade=CascadeSettings(tolerance=cascade_tolerance),
         false_positive_rate=false_positive_rate,
         origin=Origin(
             source_revision=source_revision(),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rampart.bundle.manifest import Manifest, ModelEntry
+from rampart.bundle.manifest import CASCADE_FILE, Manifest, ModelEntry
 from rampart.bundle.store import copy_files, seal, staged, verify
 from rampart.data.cleaning import AlignedText
 from rampart.data.labelled import Labelled
 from rampart.ensembles.base import Combine
+from rampart.ensembles.cascade import CascadeSettings, fit_cascade
 from rampart.ensembles.voting import fit_voting
 from rampart.errors import TrainingError
 from rampart.evaluation.metrics import threshold_at_fpr
@@ -48,6 +49,7 @@ def assemble(
     validation: Labelled,
     *,
     combine: Combine = fit_voting,
+    cascade: CascadeSettings | None = None,
     false_positive_rate: float = 0.01,
     origin: Origin | None = None,
 ) -> Manifest:
@@ -58,10 +60,12 @@ def assemble(
         models: kind of model to the folder with its files; cheapest first.
         validation: what they are calibrated on.
         combine: makes one logit of theirs; all of the models need not have a part in it.
+        cascade: what may be settled before all models are asked; None for nothing.
         false_positive_rate: on validation, at which the decision thresholds are put.
         origin: where it comes from.
 
     Raises:
+        InputError: a stage of the cascade leaves out a model of the one before it.
         TrainingError: no model is given, one is of no known kind or not there, or the split cannot
             calibrate.
         BundleError: a model's files cannot be read.
@@ -98,11 +102,23 @@ def assemble(
         calibrations = {entry.name: entry.calibration for entry in entries}
         ensemble = combine(logits, calibrations, labels)
         combined = sigmoid(ensemble.stages[-1].combine(logits))
+        threshold = threshold_at_fpr(labels, combined, false_positive_rate)
+        if cascade is not None:
+            ensemble, report = fit_cascade(
+                ensemble,
+                logits,
+                calibrations,
+                labels,
+                threshold=threshold,
+                campaigns=validation.campaigns,
+                settings=cascade,
+            )
+            (folder / CASCADE_FILE).write_text(report.model_dump_json(indent=2), encoding="utf-8")
         manifest = Manifest(
             source_revision=origin.source_revision,
             data_fingerprint=origin.data_fingerprint,
             labels=origin.labels,
-            threshold=threshold_at_fpr(labels, combined, false_positive_rate),
+            threshold=threshold,
             models=tuple(entries),
             ensemble=ensemble,
             parameters=dict(origin.parameters),

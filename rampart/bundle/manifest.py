@@ -16,6 +16,7 @@ from rampart.models.calibration import Calibration
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST_FILE = "bundle.json"
 CARD_FILE = "card.md"
+CASCADE_FILE = "cascade.json"
 REFERENCE_FILE = "reference.parquet"
 
 

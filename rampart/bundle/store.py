@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rampart.bundle.manifest import MANIFEST_FILE, FileEntry, Manifest
+from rampart.bundle.manifest import CASCADE_FILE, MANIFEST_FILE, FileEntry, Manifest
 from rampart.bundle.staging import staged
+from rampart.ensembles.cascade import CascadeReport
 from rampart.errors import BundleError
 
-__all__ = ["copy", "read_manifest", "seal", "staged", "verify"]
+__all__ = ["copy", "read_cascade", "read_manifest", "seal", "staged", "verify"]
 
 _AGAIN = "Write the bundle again with the pipeline, or fetch it again from where it came."
 
@@ -118,6 +119,21 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from error
+
+
+def read_cascade(folder: Path) -> CascadeReport | None:
+    """Why a bundle settles texts early or does not; None where nobody asked.
+
+    Raises:
+        BundleError: what is there cannot be read.
+    """
+    path = folder / CASCADE_FILE
+    if not path.exists():
+        return None
+    try:
+        return CascadeReport.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{path} cannot be used: {error}.", _AGAIN) from error
 
 
 def _entry(path: Path) -> FileEntry:

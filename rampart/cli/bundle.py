@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rampart.cli.console import columns, facts, out, print_json
+from rampart.cli.console import columns, facts, out, print_json, printable
 
 app = typer.Typer(help="Look at a model bundle and check it.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ _SHOWN = ("f1", "pr_auc", "recall_at_1_fpr", "recall_at_01_fpr", "brier", "calib
 @app.command()
 def show(bundle: Bundle, *, as_json: Json = False) -> None:
     """Show models, thresholds, weights and figures."""
-    from rampart.bundle.store import read_manifest
+    from rampart.bundle.store import read_cascade, read_manifest
 
     manifest = read_manifest(bundle)
     if as_json:
@@ -55,6 +55,15 @@ def show(bundle: Bundle, *, as_json: Json = False) -> None:
             f"{size:,}",
         )
     out.print(models)
+    for stage in manifest.ensemble.stages[:-1]:
+        if stage.unsure is not None:
+            low, high = stage.unsure
+            out.print(
+                f"\n{stage.name} settles what it gives less than {low:g} or more than {high:g}; "
+                "the rest is settled by all."
+            )
+    if cascade := read_cascade(bundle):
+        out.print(printable(cascade.reason))
     if manifest.metrics:
         figures = columns(
             "\nFigures of the whole on the test part", "slice", *map(">{}".format, _SHOWN)

@@ -22,6 +22,9 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="Threads each model computes with; all cores if unset.")
     ] = None,
+    cascade: Annotated[
+        bool, typer.Option(help="Settle texts early where the bundle says that this is safe.")
+    ] = True,
 ) -> None:
     """Serve a bundle by KServe's V2 protocol, REST and gRPC, and V1, until told to stop.
 
@@ -38,6 +41,7 @@ def serve(
         host=host,
         model_name=model_name,
         threads=threads,
+        cascade=cascade,
     )
     # Only now: importing the server imports KServe, which takes seconds.
     from serving.predictor.server import serve as run

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rampart.models.base import Floats
+from rampart.models.base import Floats, sigmoid
 from rampart.models.calibration import Calibration, fit_platt
 
 
@@ -45,6 +45,19 @@ class Stage(BaseModel):
         """The stage's logits from those of its models."""
         parts = [weight * logits[model] for model, weight in self.weights.items()]
         return self.intercept + sum(parts[1:], start=parts[0])
+
+    def sure(self, logit: Floats, threshold: float) -> NDArray[np.bool_]:
+        """Which of its own logits settle their texts, bool [n].
+
+        The band reaches to the decision threshold, wherever that was put: else a text would be
+        settled on one side of it though this stage was only sure of the other.
+        """
+        if self.unsure is None:
+            return np.ones(len(logit), dtype=bool)
+        probability = sigmoid(logit)
+        low, high = min(self.unsure[0], threshold), max(self.unsure[1], threshold)
+        sure: NDArray[np.bool_] = (probability < low) | (probability > high)
+        return sure
 
 
 def calibrated(stage: Stage, logits: Mapping[str, Floats], labels: NDArray[np.int8]) -> Stage:

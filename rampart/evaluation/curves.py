@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rampart.drawing import COLOURS, DASHES, INK, plain, plot
+from rampart.ensembles.cascade import CascadeReport
 from rampart.evaluation.diversity import Pair
 from rampart.evaluation.operating_points import (
     confusion,
@@ -140,6 +141,30 @@ def errors(pairs: Sequence[Pair]) -> str:
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         axes.set_xlabel("share of rows")
+    return svg.getvalue()
+
+
+def cascade(report: CascadeReport) -> str:
+    """Recall and F1 over the share of texts that all models are asked for, band by band."""
+    with plot("What settling early costs", width=_WIDTH) as (axes, svg):
+        trials = report.trials
+        asked = [100 * (1 - trial.settled) for trial in trials]
+        for place, (name, whole, values) in enumerate(
+            (
+                ("recall", report.recall, [trial.recall for trial in trials]),
+                ("F1", report.f1, [trial.f1 for trial in trials]),
+            )
+        ):
+            # None, where a figure is undefined, becomes NaN and is not drawn.
+            heights = np.array([whole, *values], dtype=np.float64)
+            _line(axes, [100.0, *asked], heights, name, place, marker="o", markersize=3.5)
+        for trial, at in zip(trials, asked, strict=True):
+            if trial.doubt == report.doubt:
+                axes.axvline(at, color=INK, linewidth=1.2, linestyle="--", label="taken")
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda share, _: f"{share:g} %")
+        axes.set_xlabel("texts that all models are asked for")
+        axes.set_ylabel("on the validation part")
     return svg.getvalue()
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from rampart.ensembles.cascade import NAME as CASCADE
+from rampart.ensembles.cascade import CascadeReport
 from rampart.evaluation import curves
 from rampart.evaluation.diversity import Pair, diversity
 from rampart.evaluation.evaluation import Evaluation, scored
@@ -57,7 +59,12 @@ class _Picture(NamedTuple):
 
 
 def render(
-    sections: Sequence[Section], *, title: str, facts: Mapping[str, str], notes: Sequence[str]
+    sections: Sequence[Section],
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+    cascade: CascadeReport | None = None,
 ) -> str:
     """The report as one HTML document.
 
@@ -66,6 +73,7 @@ def render(
         title: of the document.
         facts: what the reader should know first, by name: data, revision, date.
         notes: limits of what was measured, a sentence or two each.
+        cascade: what settling texts early costs, if that was asked.
 
     Returns:
         HTML in which every name, id and note is escaped, under a policy that lets a browser load
@@ -93,6 +101,8 @@ def render(
         pictures=[_pictures(section) for section in sections],
         pairs=[pairs_of(section) for section in sections],
         mistakes=[mistakes(section) for section in sections],
+        cascade=cascade,
+        cascade_picture=_cascade_picture(cascade),
     )
 
 
@@ -113,7 +123,8 @@ def mistakes(section: Section, most: int = _MOST_MISTAKES) -> list[Mistake]:
 def pairs_of(section: Section) -> list[Pair]:
     """How differently each two of the section's models err, the ensemble left out."""
     limits = section.evaluation.thresholds
-    single = {name: limits[name] for name in limits if name != section.evaluation.ensemble}
+    several = (section.evaluation.ensemble, CASCADE)
+    single = {name: limit for name, limit in limits.items() if name not in several}
     probabilities = {name: section.table[name].to_numpy() for name in single}
     return diversity(probabilities, single, section.table["label"].to_numpy())
 
@@ -128,6 +139,14 @@ def _models(sections: Sequence[Section]) -> list[str]:
     ensembles = [section.evaluation.ensemble for section in sections]
     others = [name for section in sections for name in section.evaluation.thresholds]
     return list(dict.fromkeys([*ensembles, *others]))
+
+
+def _cascade_picture(cascade: CascadeReport | None) -> Markup | None:
+    from markupsafe import Markup
+
+    if cascade is None or not cascade.trials:
+        return None
+    return Markup(curves.cascade(cascade))  # noqa: S704 - as below
 
 
 def _pictures(section: Section) -> list[_Picture]:

@@ -36,8 +36,14 @@ class Engine:
     models: Mapping[str, Model]
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None) -> Self:
-        """Check a bundle and read its models; `threads` for each model, all cores by default.
+    def load(cls, folder: Path, *, threads: int | None = None, cascade: bool = True) -> Self:
+        """Check a bundle and read its models.
+
+        Args:
+            folder: of the bundle.
+            threads: for each model; all cores by default.
+            cascade: whether texts may be settled before all models are asked, where the bundle
+                says that this is safe.
 
         Raises:
             BundleError: the bundle is broken; the file is named.
@@ -47,6 +53,9 @@ class Engine:
             entry.name: KINDS[entry.kind].load(folder / entry.folder, threads=threads)
             for entry in manifest.models
         }
+        if not cascade:
+            whole = manifest.ensemble.model_copy(update={"stages": manifest.ensemble.stages[-1:]})
+            manifest = manifest.model_copy(update={"ensemble": whole})
         return cls(manifest, models)
 
     def score(
@@ -81,7 +90,7 @@ class Engine:
         asked = _Asked(self.models, aligned, explain=explain == "contributions")
         for name in selection.asked:
             asked.logits(name, np.arange(len(texts)))
-        settled = _settle(selection.stages, asked, len(texts))
+        settled = _settle(selection.stages, asked, len(texts), limit)
         probabilities = self._probabilities(asked, len(texts))
         return [
             self._verdict(
@@ -136,7 +145,9 @@ class Engine:
         return found
 
 
-def _settle(stages: Sequence[Stage], asked: _Asked, count: int) -> list[tuple[Stage, float]]:
+def _settle(
+    stages: Sequence[Stage], asked: _Asked, count: int, threshold: float
+) -> list[tuple[Stage, float]]:
     """The stage that settled each text, and its logit there."""
     found: dict[int, tuple[Stage, float]] = {}
     left = np.arange(count)
@@ -144,10 +155,7 @@ def _settle(stages: Sequence[Stage], asked: _Asked, count: int) -> list[tuple[St
         if not left.size:
             break
         logit = stage.combine({name: asked.logits(name, left) for name in stage.weights})
-        sure = np.ones(len(left), dtype=bool)
-        if stage.unsure is not None:
-            probability = sigmoid(logit)
-            sure = (probability < stage.unsure[0]) | (probability > stage.unsure[1])
+        sure = stage.sure(logit, threshold)
         for row, value in zip(left[sure].tolist(), logit[sure].tolist(), strict=True):
             found[row] = stage, value
         left = left[~sure]

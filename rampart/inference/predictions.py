@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from rampart.ensembles.cascade import NAME as CASCADE
+from rampart.ensembles.cascade import cascaded
 from rampart.inference.engine import Engine
 from rampart.models.base import Floats, sigmoid
 
@@ -25,7 +27,8 @@ def predictions(
 
     Returns:
         id, label, group, campaign, has_html, characters, and one float64 column for each model,
-        calibrated as in the manifest; the ensemble's own is named after its last stage.
+        calibrated as in the manifest; the ensemble's own is named after its last stage, and one
+        column more, `cascade`, is what is served where texts are settled early.
     """
     texts = table["text"].tolist()
     raw: dict[str, list[Floats]] = {name: [] for name in engine.models}
@@ -39,14 +42,18 @@ def predictions(
     known["characters"] = [len(text) for text in texts]
     for entry in engine.manifest.models:
         known[entry.name] = sigmoid(entry.calibration(logits[entry.name]))
-    # Where a cascade stops early it agrees with what its last stage would have said, or nearly so;
-    # measuring that is the cascade's own benchmark.
-    stage = engine.manifest.ensemble.stages[-1]
+    ensemble = engine.manifest.ensemble
+    if len(ensemble.stages) > 1:
+        known[CASCADE] = sigmoid(cascaded(ensemble, logits, engine.manifest.threshold))
+    stage = ensemble.stages[-1]
     known[stage.name] = sigmoid(stage.combine(logits))
     return known
 
 
 def thresholds(engine: Engine) -> dict[str, float]:
     """The decision threshold of each column that `predictions` gives; the ensemble's comes last."""
-    own = {entry.name: entry.threshold for entry in engine.manifest.models}
-    return own | {engine.manifest.ensemble.stages[-1].name: engine.manifest.threshold}
+    manifest = engine.manifest
+    found = {entry.name: entry.threshold for entry in manifest.models}
+    if len(manifest.ensemble.stages) > 1:
+        found[CASCADE] = manifest.threshold
+    return found | {manifest.ensemble.stages[-1].name: manifest.threshold}

@@ -41,7 +41,7 @@ def serve(settings: PredictorSettings) -> None:
         OverloadedError: it was told to stop, and requests were not answered in the grace given.
     """
     configure_logging()
-    engine = Engine.load(settings.bundle, threads=settings.threads)
+    engine = Engine.load(settings.bundle, threads=settings.threads, cascade=settings.cascade)
     engine.warm_up()
     worker = Worker(settings.queue)
     metrics.QUEUE_DEPTH.set_function(lambda: worker.depth)

@@ -64,6 +64,11 @@ class PredictorSettings(ServerSettings):
     threads: int | None = Field(
         default=None, ge=1, description="Threads that each model computes with; all cores if unset."
     )
+    cascade: bool = Field(
+        default=True,
+        description="Whether texts may be settled before all models are asked, where the bundle "
+        "says that this is safe.",
+    )
 
 
 class ContainerSettings(PredictorSettings):

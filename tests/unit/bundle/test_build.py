@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from rampart.bundle.build import Origin, assemble, finish
-from rampart.bundle.store import verify
+from rampart.bundle.manifest import CASCADE_FILE
+from rampart.bundle.store import read_cascade, verify
 from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled
+from rampart.ensembles.cascade import CascadeSettings
+from rampart.ensembles.voting import fit_soft_voting
 from rampart.errors import BundleError, TrainingError
 from rampart.models.base import sigmoid
 from rampart.models.kinds import KINDS
@@ -51,6 +54,27 @@ def test_thresholds_keep_to_the_false_positive_rate_on_validation(
     for threshold, logit in measured:
         flagged = sigmoid(logit)[labels == 0] >= threshold
         assert flagged.mean() <= 0.05 + 1 / flagged.size
+
+
+def test_a_cascade_is_sealed_with_the_reason_for_it(
+    trained_models: dict[str, Path], tmp_path: Path, validation: Labelled
+) -> None:
+    folder = tmp_path / "bundle"
+    asked = CascadeSettings(tolerance=0.2, doubt=0.2)
+    manifest = assemble(folder, trained_models, validation, combine=fit_soft_voting, cascade=asked)
+    report = read_cascade(folder)
+    assert report is not None
+    assert report.settings == asked
+    assert report.doubt is not None
+    assert [stage.name for stage in manifest.ensemble.stages] == ["ngram", "soft voting"]
+    assert verify(folder) == manifest
+    (folder / CASCADE_FILE).write_text("{}")
+    with pytest.raises(BundleError, match=CASCADE_FILE):
+        read_cascade(folder)
+
+
+def test_a_bundle_that_nobody_asked_a_cascade_of_says_nothing_of_one(bundle: Path) -> None:
+    assert read_cascade(bundle) is None
 
 
 def test_the_manifest_says_where_the_bundle_comes_from(

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rampart.bundle.store import read_manifest
+from rampart.bundle.manifest import CASCADE_FILE
+from rampart.bundle.store import read_manifest, seal
+from rampart.ensembles.base import Ensemble, Stage
+from rampart.ensembles.cascade import CascadeReport, CascadeSettings
 from tests.unit.cli.conftest import Command
 
 
@@ -49,6 +52,23 @@ def test_show_prints_figures_by_slice_and_n_a_where_there_is_none(
     rows = {line.split()[0]: line.split()[1:] for line in said.out.splitlines() if line.strip()}
     assert rows["all"][0] == "0.912"
     assert rows["HTML"][0] == "n/a"
+
+
+def test_show_says_what_is_settled_early_and_why(
+    rampart: Command, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cascade"
+    shutil.copytree(bundle, folder)
+    manifest = read_manifest(folder)
+    first = Stage(name="ngram", weights={"ngram": 1.0}, unsure=(0.05, 0.95))
+    ensemble = Ensemble(kind="cascade", stages=(first, *manifest.ensemble.stages))
+    report = CascadeReport(settings=CascadeSettings(), rows=9, campaigns=7, reason="It is safe.")
+    (folder / CASCADE_FILE).write_text(report.model_dump_json())
+    seal(folder, manifest.model_copy(update={"ensemble": ensemble}))
+    said = rampart("bundle", "show", folder)
+    assert said.code == 0
+    assert "ngram settles what it gives less than 0.05 or more than 0.95" in said.out
+    assert "It is safe." in said.out
 
 
 def test_show_as_json_is_the_manifest(rampart: Command, bundle: Path) -> None:

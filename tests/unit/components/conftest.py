@@ -80,6 +80,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         tabular=tabular,
         encoder=encoder,
         ensemble="voting",
+        cascade_tolerance=0.0,
         false_positive_rate=0.01,
         fingerprint="f" * 64,
         encoder_sample=0,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rampart.ensembles.cascade import CascadeReport, CascadeSettings, Trial
 from rampart.evaluation.evaluation import evaluate
 from rampart.evaluation.report import Section, beyond_zero, mistakes, render
 from rampart.resampling import Interval
@@ -171,3 +172,41 @@ def test_a_difference_is_named_only_where_its_interval_does_not_hold_zero(
 ) -> None:
     assert beyond_zero(Interval(value=(low + high) / 2, low=low, high=high)) is beyond
     assert not beyond_zero(None)
+
+
+def test_what_settling_early_costs_is_shown_band_by_band(sections: list[Section]) -> None:
+    trials = tuple(
+        Trial(
+            doubt=doubt,
+            settled=settled,
+            changed=number,
+            worse=number,
+            better=0,
+            bound=bound,
+            f1=0.9 - number / 100,
+            recall=None,
+            stands=number == 0,
+        )
+        for number, (doubt, settled, bound) in enumerate([(0.01, 0.61, 0.004), (0.05, 0.83, 0.02)])
+    )
+    cascade = CascadeReport(
+        settings=CascadeSettings(), rows=1_234, campaigns=567, f1=0.91, trials=trials, doubt=0.01,
+        reason=_HOSTILE,
+    )  # fmt: skip
+    html = render(sections, title="T", facts={}, notes=[], cascade=cascade)
+    page = _Page(html)
+    for shown in ("1,234 rows of 567 campaigns", "0.01, taken", "61.0 %", "0.0040", "n/a", "no"):
+        assert shown in page.text
+    assert _HOSTILE not in html
+    assert page.tags.count("figure") == _Page(_rendered(sections)).tags.count("figure") + 1
+
+
+def test_a_cascade_that_nobody_asked_for_is_said_in_a_sentence(sections: list[Section]) -> None:
+    none = CascadeReport(settings=CascadeSettings(), rows=3, campaigns=3, reason="Nobody asked.")
+    page = _Page(render(sections, title="T", facts={}, notes=[], cascade=none))
+    assert "Nobody asked." in page.text
+    assert "Settled early" not in page.text
+
+
+def _rendered(sections: list[Section]) -> str:
+    return render(sections, title="T", facts={}, notes=[])

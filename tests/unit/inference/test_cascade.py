@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rampart.bundle.store import read_manifest, seal
 from rampart.data.cleaning import AlignedText
 from rampart.ensembles.base import Ensemble, Stage
 from rampart.inference.engine import Engine
+from rampart.inference.predictions import predictions, thresholds
 from rampart.models.base import Model, Scores, sigmoid
 from tests.conftest import mails
 
@@ -116,3 +118,33 @@ def test_without_explanations_the_verdicts_are_the_same(engine: Engine) -> None:
     told, silent = engine.score(TEXTS), engine.score(TEXTS, explain="none")
     assert [(v.label, v.stage) for v in told] == [(v.label, v.stage) for v in silent]
     assert np.array([v.logit for v in told]) == pytest.approx([v.logit for v in silent], abs=1e-9)
+
+
+def test_without_its_cascade_a_bundle_asks_all_models_of_every_text(cascade: Path) -> None:
+    whole = Engine.load(cascade, threads=1, cascade=False)
+    last = whole.manifest.ensemble.stages[-1]
+    assert {verdict.stage for verdict in whole.score(TEXTS)} == {last.name}
+    assert whole.manifest.id == read_manifest(cascade).id
+
+
+def test_a_threshold_of_the_request_that_is_outside_the_band_widens_it(engine: Engine) -> None:
+    first, last = engine.manifest.ensemble.stages
+    usual, strict = (engine.score(TEXTS, threshold=limit) for limit in (0.5, 0.9999))
+    for one, other in zip(usual, strict, strict=True):
+        if one.stage == first.name and one.probability > BAND[1]:
+            assert other.stage == (first.name if one.probability > 0.9999 else last.name)
+    assert [v.stage for v in usual] != [v.stage for v in strict]
+
+
+def test_evaluation_sees_what_is_served_beside_what_all_models_say(engine: Engine) -> None:
+    count = len(TEXTS)
+    table = pd.DataFrame({
+        "id": range(count), "text": TEXTS, "label": 0, "group": "made", "campaign": range(count),
+        "has_html": False,
+    })  # fmt: skip
+    got = predictions(engine, table)
+    served = [verdict.probability for verdict in engine.score(TEXTS)]
+    assert got["cascade"].tolist() == pytest.approx(served, abs=1e-5)
+    limits = thresholds(engine)
+    assert list(limits)[-1] == engine.manifest.ensemble.stages[-1].name
+    assert limits["cascade"] == engine.manifest.threshold
