@@ -71,6 +71,7 @@ class ExplainerModel(ProtocolModel):
         kept: int,
     ) -> None:
         super().__init__(name, worker, limits)
+        self.thread = worker
         self.predictor_client = predictor
         self.batch = batch
         self.kept = _Kept(kept)
@@ -90,7 +91,7 @@ class ExplainerModel(ProtocolModel):
             OverloadedError: the queue is full, or the predictor does not answer.
             InputError: the predictor refuses the request.
         """
-        answer: Answer = await self.worker.run(partial(self._answer, payload.request))
+        answer: Answer = await self.thread.run(partial(self._answer, payload.request))
         return payload, answer
 
     async def explain(

@@ -25,7 +25,7 @@ def serve(settings: ExplainerSettings) -> None:
     configure_logging()
     warm_up()
     worker = Worker(settings.queue)
-    metrics.QUEUE_DEPTH.set_function(lambda: worker.depth)
+    metrics.watch(worker)
     limits = Limits(
         settings.max_texts,
         settings.max_text_bytes,

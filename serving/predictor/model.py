@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from typing import Any
 
 from rampart.errors import InputError
+from rampart.inference.batching import Batcher
 from rampart.inference.engine import Engine
+from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
-from rampart.inference.verdict import Verdict
 from serving.predictor import metrics
 from serving.predictor.codec import v1, v2_grpc, v2_rest
 from serving.predictor.codec.answer import INPUTS, OUTPUTS, Answer
 from serving.predictor.codec.call import Call
-from serving.predictor.codec.request import Limits, ScoreRequest
+from serving.predictor.codec.request import Limits
 from serving.predictor.sdk import Model, pb
-from serving.predictor.worker import Worker
+from serving.predictor.worker import Queued
 
 
 class ProtocolModel(Model):  # type: ignore[misc]
@@ -25,7 +26,7 @@ class ProtocolModel(Model):  # type: ignore[misc]
     brought: a `V2Body`, a gRPC message, or a V1 document.
     """
 
-    def __init__(self, name: str, worker: Worker, limits: Limits) -> None:
+    def __init__(self, name: str, worker: Queued, limits: Limits) -> None:
         super().__init__(name)
         self.worker = worker
         self.limits = limits
@@ -80,9 +81,10 @@ class ProtocolModel(Model):  # type: ignore[misc]
 class RampartModel(ProtocolModel):
     """A bundle's engine behind the protocol."""
 
-    def __init__(self, name: str, engine: Engine, worker: Worker, limits: Limits) -> None:
-        super().__init__(name, worker, limits)
+    def __init__(self, name: str, engine: Engine, batcher: Batcher, limits: Limits) -> None:
+        super().__init__(name, batcher, limits)
         self.rampart = engine
+        self.batcher = batcher
 
     def members(self) -> dict[str, Any]:
         """The bundle's models and how their logits become one."""
@@ -100,7 +102,7 @@ class RampartModel(ProtocolModel):
         payload: Call,
         headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
     ) -> tuple[Call, Answer]:
-        """Score the texts on the worker's thread.
+        """Score the texts together with those of other requests that wait.
 
         Raises:
             InputError: a model is asked for that the bundle does not have.
@@ -108,7 +110,13 @@ class RampartModel(ProtocolModel):
         """
         options, manifest = payload.request.options, self.rampart.manifest
         selection = select(manifest, options.models)
-        verdicts = await self.worker.run(partial(self._score, payload.request))
+        asked = ScoreOptions(
+            top_k=options.top_k,
+            explain="none" if options.explain == "none" else "contributions",
+            threshold=options.threshold,
+            models=options.models,
+        )
+        verdicts = await asyncio.wrap_future(self.batcher.submit(payload.request.texts, asked))
         metrics.count_verdicts(verdicts)
         answer = Answer(
             payload.request,
@@ -134,14 +142,3 @@ class RampartModel(ProtocolModel):
         raise InputError(
             "This model is not an explainer.", "Send the request to :predict; it explains as well."
         )
-
-    def _score(self, request: ScoreRequest) -> list[Verdict]:
-        options = request.options
-        with metrics.INFERENCE_SECONDS.time():
-            return self.rampart.score(
-                request.texts,
-                top_k=options.top_k,
-                explain="none" if options.explain == "none" else "contributions",
-                threshold=options.threshold,
-                models=options.models,
-            )

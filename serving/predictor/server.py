@@ -11,9 +11,12 @@ import signal
 import socket
 import sys
 import warnings
+from dataclasses import asdict
 from typing import NoReturn
 
 from rampart.errors import InputError, OverloadedError, outcome
+from rampart.inference.batching import Batcher
+from rampart.inference.cache import VerdictCache
 from rampart.inference.engine import Engine
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
@@ -23,7 +26,7 @@ from serving.predictor.rest import PredictorRESTServer
 from serving.predictor.rpc import PredictorGRPCServer
 from serving.predictor.sdk import ModelServer
 from serving.predictor.settings import PredictorSettings, ServerSettings
-from serving.predictor.worker import Worker
+from serving.predictor.worker import drained
 
 _log = logging.getLogger("rampart.predictor")
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -43,10 +46,19 @@ def serve(settings: PredictorSettings) -> None:
     configure_logging()
     engine = Engine.load(settings.bundle, threads=settings.threads, cascade=settings.cascade)
     engine.warm_up()
-    worker = Worker(settings.queue)
-    metrics.QUEUE_DEPTH.set_function(lambda: worker.depth)
+    cache = VerdictCache(settings.cache_bytes)
+    batcher = Batcher(
+        lambda texts, options: engine.score(texts, **asdict(options)),
+        bundle=engine.manifest.id,
+        waiting=settings.queue,
+        tokens=settings.batch_tokens,
+        cache=cache,
+        on_batch=metrics.count_batch,
+        on_call=metrics.INFERENCE_SECONDS.observe,
+    )
+    metrics.watch(batcher, cache)
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
-    model = RampartModel(settings.model_name, engine, worker, limits)
+    model = RampartModel(settings.model_name, engine, batcher, limits)
     model.ready = True
     ProtocolServer(settings, model).run()
 
@@ -106,7 +118,7 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         answered = True
         try:
             async with asyncio.timeout(grace):
-                await self.model.worker.drained()
+                await drained(self.model.worker)
         except TimeoutError:
             answered = False
         self.rest.server.should_exit = True

@@ -64,6 +64,16 @@ class PredictorSettings(ServerSettings):
     threads: int | None = Field(
         default=None, ge=1, description="Threads that each model computes with; all cores if unset."
     )
+    batch_tokens: int = Field(
+        default=4_096,
+        ge=1,
+        description="Tokens, about, that are scored in one go where requests wait.",
+    )
+    cache_bytes: int = Field(
+        default=64_000_000,
+        ge=0,
+        description="Memory for verdicts on texts that may come again; 0 keeps none.",
+    )
     cascade: bool = Field(
         default=True,
         description="Whether texts may be settled before all models are asked, where the bundle "

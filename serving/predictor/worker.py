@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rampart.errors import OverloadedError
 
@@ -25,6 +25,28 @@ _POLL = 0.05
 class _Job:
     work: Callable[[], Any]
     future: Future[Any]
+
+
+class Queued(Protocol):
+    """What computes for a server: this module's worker, or `rampart.inference.Batcher`."""
+
+    @property
+    def depth(self) -> int:
+        """Calls that have not been begun."""
+
+    @property
+    def unfinished(self) -> int:
+        """Calls that have not been answered."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether calls are still being answered."""
+
+
+async def drained(queued: Queued) -> None:
+    """Return once every call is answered."""
+    while queued.unfinished:
+        await asyncio.sleep(_POLL)
 
 
 class Worker:
@@ -61,10 +83,10 @@ class Worker:
             ) from None
         return await asyncio.wrap_future(future)
 
-    async def drained(self) -> None:
-        """Return once nothing runs and nothing waits."""
-        while self._jobs.unfinished_tasks:
-            await asyncio.sleep(_POLL)
+    @property
+    def unfinished(self) -> int:
+        """Calls that run or wait."""
+        return self._jobs.unfinished_tasks
 
     def _run(self) -> None:
         while True:

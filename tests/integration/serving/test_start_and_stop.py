@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-BATCH = ["The kernel panics when the disk is full. " * 250] * 96
+BATCH = [f"{n}. " + "The kernel panics when the disk is full. " * 250 for n in range(96)]
 
 
 def running_requests(server):

@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 # Takes seconds to score, so that there is time to look at the server meanwhile.
-BATCH = ["The kernel panics when the disk is full. " * 250] * 256
+BATCH = [f"{n}. " + "The kernel panics when the disk is full. " * 250 for n in range(256)]
 
 
 @pytest.fixture(scope="module")
 def narrow(launch):
     """A predictor in which one request may wait."""
-    with launch("--queue", "1") as running:
+    with launch("--queue", "1", "--cache_bytes", "0") as running:
         yield running
 
 
@@ -31,7 +31,7 @@ def test_probes_are_answered_while_a_batch_runs(narrow, ask):
 
 
 def test_a_full_queue_refuses_at_once_and_the_rest_is_answered(narrow, ask, engine):
-    expected = engine.score(BATCH[:1])[0].logit
+    expected = [verdict.logit for verdict in engine.score(BATCH[:2])]
     with ThreadPoolExecutor(6) as pool:
         document = ask(BATCH, outputs=[{"name": "logit"}])
         replies = list(pool.map(lambda _: narrow.infer(document, timeout=60), range(6)))
@@ -42,7 +42,8 @@ def test_a_full_queue_refuses_at_once_and_the_rest_is_answered(narrow, ask, engi
     for reply in replies:
         if reply.status_code == 200:
             logits = reply.json()["outputs"][0]["data"]
-            assert logits == pytest.approx([expected] * len(BATCH), abs=1e-5)
+            assert len(logits) == len(BATCH)
+            assert logits[:2] == pytest.approx(expected, abs=1e-5)
         else:
             assert reply.headers["retry-after"] == "1"
             assert "waiting" in reply.json()["error"]
@@ -92,3 +93,33 @@ def test_metrics_count_what_happened(server, ask):
     assert grown("rampart_inference_seconds_count") == 1
     assert grown('request_predict_seconds_count{model_name="rampart"}') == 1
     assert after["rampart_queue_depth"] == 0
+
+
+def test_texts_that_come_again_are_answered_from_the_cache(launch, ask):
+    texts = [f"{number}. Win a free prize today" for number in range(5)]
+
+    def counted(running):
+        lines = httpx.get(f"{running.url}/metrics").text.splitlines()
+        shown = dict(line.rsplit(" ", 1) for line in lines if line.startswith("rampart_cache"))
+        return [float(shown[f"rampart_cache_{name}"]) for name in ("hits", "misses")]
+
+    with launch() as on, launch("--cache_bytes", "0") as off:
+        for running in (on, off):
+            first, again = (running.infer(ask(texts)).json()["outputs"] for _ in range(2))
+            assert first == again
+        assert counted(on) == [5, 5]
+        assert counted(off) == [0, 0]
+
+
+def test_requests_that_wait_are_answered_together_and_each_with_its_own(server, ask, engine):
+    texts = [f"{number}. Could you look at the build log?" for number in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        asked = [ask([text], outputs=[{"name": "logit"}]) for text in texts]
+        replies = list(pool.map(lambda one: server.infer(one, timeout=60), asked))
+    expected = [verdict.logit for verdict in engine.score(texts)]
+    assert [reply.json()["outputs"][0]["data"][0] for reply in replies] == pytest.approx(
+        expected, abs=1e-5
+    )
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    shown = dict(line.rsplit(" ", 1) for line in lines if line.startswith("rampart_batch_texts"))
+    assert float(shown["rampart_batch_texts_count"]) < float(shown["rampart_batch_texts_sum"])

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from rampart.errors import OverloadedError
-from serving.predictor.worker import Worker
+from serving.predictor.worker import Worker, drained
 
 
 def test_calls_run_in_order_on_one_other_thread():
@@ -63,7 +63,7 @@ def test_a_caller_that_went_away_costs_nothing():
         await asyncio.sleep(0)
         gate.set()
         await first
-        await worker.drained()
+        await drained(worker)
         return ran
 
     assert asyncio.run(main()) == []
@@ -74,11 +74,11 @@ def test_drained_waits_for_what_runs_and_what_waits():
         worker, gate = Worker(waiting=2), threading.Event()
         calls = [asyncio.create_task(worker.run(gate.wait)) for _ in range(2)]
         await asyncio.sleep(0.01)
-        drained = asyncio.create_task(worker.drained())
+        emptied = asyncio.create_task(drained(worker))
         await asyncio.sleep(0.1)
-        assert not drained.done()
+        assert not emptied.done()
         gate.set()
-        await drained
+        await emptied
         assert all([await call for call in calls])
 
     asyncio.run(main())
