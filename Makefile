@@ -15,7 +15,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 .PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
-	benchmark-privacy benchmark-robustness \
+	benchmark-privacy benchmark-robustness benchmark-serving \
 	clean distclean
 
 help: ## List the targets
@@ -66,6 +66,7 @@ lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews 
 	done
 	$(subst pyproject.toml,,$(COMPILE)) --constraints requirements/all.txt --group uv --output-file requirements/uv.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group alibi --output-file requirements/alibi.txt
+	$(COMPILE) --extra inference --group mlserver --output-file requirements/mlserver.txt
 
 benchmark-quality: setup ## Print quality on the campaign and the time split, with intervals
 	$(RUN)/python -m benchmarks.quality $(ARGS)
@@ -87,6 +88,9 @@ benchmark-features: setup ## Print what each family of features costs on a thous
 
 benchmark-importance: setup ## Print what features are worth to the trees and what they give away
 	$(RUN)/python -m benchmarks.importance $(ARGS)
+
+benchmark-serving: setup ## Print requests/s, latency and memory beside other servers (needs wrk)
+	$(RUN)/python -m benchmarks.serving $(ARGS)
 
 benchmark-privacy: setup ## Print what redaction costs in quality, and whether models show their texts
 	$(RUN)/python -m benchmarks.privacy $(ARGS)

@@ -85,7 +85,9 @@ def _missed_interval(drawn: Sequence[Bootstrap], name: str, best: str) -> tuple[
         np.mean([1 - draw.draws[which]["recall_at_1_fpr"] for draw in drawn], axis=0)
         for which in (name, best)
     )
-    low, high = np.nanpercentile(1 - ours / np.maximum(theirs, 1e-9), [2.5, 97.5])
+    # Where the yardstick misses nothing there is nothing to gain: such a resample says nothing.
+    fewer = 1 - np.divide(ours, theirs, out=np.full_like(ours, np.nan), where=theirs > 0)
+    low, high = np.nanpercentile(fewer, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -6,23 +6,45 @@ that is what it costs; a call that is larger than one batch is answered in slice
 other calls have their turn. Who calls gets the verdicts on his own texts, in his own order,
 whatever becomes of the others: cancelled ones are dropped, and where a batch fails each call in it
 is scored again alone, so that an error stays with the one who caused it.
+
+There are two lanes. In the first the stage that is asked first settles what it is sure of; what it
+leaves goes to the second, where dear models are asked while the first goes on, so that a text that
+is settled at once does not wait for one that is not.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Protocol
 
 from rampart.errors import OverloadedError
 from rampart.inference.cache import VerdictCache
 from rampart.inference.options import ScoreOptions
 from rampart.inference.verdict import Verdict
 
-Score = Callable[[Sequence[str], ScoreOptions], list[Verdict]]
+
+class Begun(Protocol):
+    """Texts of which some are settled; `rampart.inference.engine.Scoring` is one."""
+
+    @property
+    def settled(self) -> Mapping[int, Verdict]:
+        """The verdicts that are there, by row."""
+
+    @property
+    def left(self) -> int:
+        """Texts that are not settled."""
+
+    def rest(self) -> Mapping[int, Verdict]:
+        """Settle them; their verdicts by row."""
+
+
+Begin = Callable[[Sequence[str], ScoreOptions], Begun]
 OnBatch = Callable[[int, float], None]
 OnCall = Callable[[float], None]
 # What comes with a text whatever its length: special tokens, and the cost of a call.
@@ -44,6 +66,7 @@ class _Call:
     future: Future[list[Verdict]]
     found: list[Verdict | None]
     left: deque[int]
+    missing: int
     begun: float | None = None
 
     @property
@@ -61,12 +84,21 @@ class _Batch:
     tokens: int = 0
 
 
+@dataclass(slots=True)
+class _Unsettled:
+    """What the first lane left of a batch: which row of it is which text of which call."""
+
+    begun: Begun
+    batch: _Batch
+    row_of: Mapping[str, int]
+
+
 class Batcher:
-    """One thread that scores, and the calls that wait for it; any thread may call."""
+    """Two threads that score, and the calls that wait for them; any thread may call."""
 
     def __init__(
         self,
-        score: Score,
+        begin: Begin,
         *,
         bundle: str = "",
         waiting: int = 64,
@@ -78,16 +110,16 @@ class Batcher:
         """Begin to answer.
 
         Args:
-            score: verdicts on texts; called from one thread.
+            begin: the first stage's verdicts on texts, and the way to those of the others.
             bundle: id of the bundle that it answers from, for the cache.
             waiting: calls that may be unanswered beside the first.
             tokens: of one batch, about; a single text may have more.
             cache: of verdicts; none by default.
-            on_batch: told the texts of each batch and the seconds that it took.
+            on_batch: told the texts of each batch and the seconds that it took, in either lane.
             on_call: told the seconds from a call's first batch to its answer.
         """
         self.cache = VerdictCache(0) if cache is None else cache
-        self._score = score
+        self._begin = begin
         self._bundle = bundle
         self._waiting = waiting
         self._tokens = tokens
@@ -97,9 +129,14 @@ class Batcher:
         self._changed = threading.Condition()
         self._unanswered = 0
         self._closed = False
-        # A daemon, so that a process told twice to stop need not wait for a batch.
-        self._thread = threading.Thread(target=self._run, name="rampart-batcher", daemon=True)
-        self._thread.start()
+        self._unsettled: queue.SimpleQueue[_Unsettled | None] = queue.SimpleQueue()
+        # Daemons, so that a process told twice to stop need not wait for a batch.
+        self._lanes = [
+            threading.Thread(target=lane, name=f"rampart-{lane.__name__.strip('_')}", daemon=True)
+            for lane in (self._first_lane, self._second_lane)
+        ]
+        for thread in self._lanes:
+            thread.start()
 
     @property
     def depth(self) -> int:
@@ -116,7 +153,7 @@ class Batcher:
     @property
     def alive(self) -> bool:
         """Whether calls are still being answered."""
-        return self._thread.is_alive()
+        return all(lane.is_alive() for lane in self._lanes)
 
     def submit(
         self, texts: Sequence[str], options: ScoreOptions | None = None
@@ -129,7 +166,7 @@ class Batcher:
         options = options or ScoreOptions()
         found = [self._kept(text, options) for text in texts]
         left = deque(row for row, verdict in enumerate(found) if verdict is None)
-        call = _Call(texts, options, Future(), found, left)
+        call = _Call(texts, options, Future(), found, left, len(left))
         if not left:
             self._answer(call)
             return call.future
@@ -147,11 +184,12 @@ class Batcher:
         return call.future
 
     def close(self) -> None:
-        """Answer what was taken, take no more, and end the thread."""
+        """Answer what was taken, take no more, and end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        for lane in self._lanes:
+            lane.join()
 
     def _counted(self, _: Future[list[Verdict]]) -> None:
         with self._changed:
@@ -165,17 +203,32 @@ class Batcher:
             return None
         return self.cache.get(self.cache.key(self._bundle, text, options))
 
-    # --- the thread ---------------------------------------------------------------------------
+    # --- the lanes ----------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _first_lane(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._calls or self._closed)
                 batch = self._gathered()
                 if batch is None and self._closed:
-                    return
+                    break
             if batch is not None:
                 self._scored(batch)
+        self._unsettled.put(None)
+
+    def _second_lane(self) -> None:
+        while (unsettled := self._unsettled.get()) is not None:
+            if all(call.gone for call, _ in unsettled.batch.rows):
+                continue
+            begin = perf_counter()
+            count = unsettled.begun.left
+            try:
+                found = unsettled.begun.rest()
+            except BaseException as error:  # noqa: BLE001 - it belongs to the callers
+                self._failed(unsettled.batch, error)
+                continue
+            self._told(count, begin)
+            self._deliver(unsettled, found)
 
     def _gathered(self) -> _Batch | None:
         """The next texts to score: of each call in turn its share, till the batch is full."""
@@ -217,20 +270,42 @@ class Batcher:
         # The same text twice in a batch is scored once.
         texts = list(dict.fromkeys(call.texts[row] for call, row in batch.rows))
         try:
-            verdicts = dict(zip(texts, self._score(texts, batch.options), strict=True))
+            begun = self._begin(texts, batch.options)
         except BaseException as error:  # noqa: BLE001 - it belongs to the callers
             self._failed(batch, error)
             return
+        self._told(len(texts), begin)
+        unsettled = _Unsettled(begun, batch, {text: row for row, text in enumerate(texts)})
+        self._deliver(unsettled, begun.settled)
+        if begun.left:
+            self._unsettled.put(unsettled)
+
+    def _told(self, texts: int, begin: float) -> None:
         if self._on_batch is not None:
-            self._on_batch(len(texts), perf_counter() - begin)
-        if self.cache.limit:
-            for text, verdict in verdicts.items():
-                self.cache.put(self.cache.key(self._bundle, text, batch.options), verdict)
-        for call, row in batch.rows:
-            call.found[row] = verdicts[call.texts[row]]
-        for call in {id(call): call for call, _ in batch.rows}.values():
-            if None not in call.found:
-                self._answer(call)
+            self._on_batch(texts, perf_counter() - begin)
+
+    def _deliver(self, unsettled: _Unsettled, verdicts: Mapping[int, Verdict]) -> None:
+        """Give verdicts to the calls whose texts they are on, and take those rows off the batch."""
+        batch, kept = unsettled.batch, set[str]()
+        whole: list[_Call] = []
+        # Both lanes may have a part of the same call.
+        with self._changed:
+            rows, batch.rows = batch.rows, []
+            for call, row in rows:
+                text = call.texts[row]
+                verdict = verdicts.get(unsettled.row_of[text])
+                if verdict is None:
+                    batch.rows.append((call, row))
+                    continue
+                call.found[row] = verdict
+                call.missing -= 1
+                if not call.missing:
+                    whole.append(call)
+                if self.cache.limit and text not in kept:
+                    kept.add(text)
+                    self.cache.put(self.cache.key(self._bundle, text, batch.options), verdict)
+        for call in whole:
+            self._answer(call)
 
     def _failed(self, batch: _Batch, error: BaseException) -> None:
         """Give the error to the one call that caused it; where there were several, find out."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rampart.bundle.manifest import Manifest
 from rampart.bundle.store import verify
@@ -80,6 +81,24 @@ class Engine:
         Raises:
             InputError: `top_k` or `threshold` is out of range, or there is no such model.
         """
+        return self.begin(
+            texts, top_k=top_k, explain=explain, threshold=threshold, models=models
+        ).finish()
+
+    def begin(
+        self,
+        texts: Sequence[str],
+        *,
+        top_k: int = 10,
+        explain: Explanation = "contributions",
+        threshold: float | None = None,
+        models: Sequence[str] | None = None,
+    ) -> Scoring:
+        """As `score`, with the first stage alone: what it settles need not wait for the rest.
+
+        Raises:
+            InputError: as `score` does.
+        """
         if top_k < 0:
             raise InputError(f"top_k is {top_k}.", "Send a whole number from 0 on.")
         selection = select(self.manifest, models)
@@ -90,18 +109,7 @@ class Engine:
         asked = _Asked(self.models, aligned, explain=explain == "contributions")
         for name in selection.asked:
             asked.logits(name, np.arange(len(texts)))
-        settled = _settle(selection.stages, asked, len(texts), limit)
-        probabilities = self._probabilities(asked, len(texts))
-        return [
-            self._verdict(
-                limit,
-                value,
-                stage.name,
-                asked.explanation(stage, row, value, top_k),
-                probabilities[row],
-            )
-            for row, (stage, value) in enumerate(settled)
-        ]
+        return Scoring(self.manifest, selection.stages, asked, limit, top_k)
 
     @property
     def method(self) -> str:
@@ -121,45 +129,87 @@ class Engine:
         self.logits([WARM_UP])
         self.score([WARM_UP])
 
-    def _verdict(
-        self,
-        limit: float,
-        value: float,
-        stage: str,
-        explanation: Contributions,
-        models: Mapping[str, float],
-    ) -> Verdict:
-        probability = float(sigmoid(np.array([value]))[0])
-        label = self.manifest.labels[int(probability >= limit)]
-        return Verdict(label, probability, value, stage, explanation, models)
 
-    def _probabilities(self, asked: _Asked, count: int) -> list[dict[str, float]]:
-        """Calibrated probabilities of the models that were asked, for each text."""
-        found: list[dict[str, float]] = [{} for _ in range(count)]
-        for entry in self.manifest.models:
-            rows = asked.scores.get(entry.name, {})
-            logits = np.array([logit for logit, _ in rows.values()], dtype=np.float64)
-            values = sigmoid(entry.calibration(logits)).tolist()
-            for row, value in zip(rows, values, strict=True):
-                found[row][entry.name] = value
+class Scoring:
+    """Texts on their way through the stages; one thread at a time may push them on.
+
+    Another may begin others meanwhile: a model that only a later stage asks is asked by whoever
+    pushes on, and those of the first stage by whoever begins.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        stages: Sequence[Stage],
+        asked: _Asked,
+        threshold: float,
+        top_k: int,
+    ) -> None:
+        self._manifest = manifest
+        self._stages = iter(stages)
+        self._asked = asked
+        self._threshold = threshold
+        self._top_k = top_k
+        self._verdicts: dict[int, Verdict] = {}
+        self._left = np.arange(len(asked.aligned))
+        self.settled = self.advance()
+
+    @property
+    def left(self) -> int:
+        """Texts that no stage has settled yet."""
+        return len(self._left)
+
+    def advance(self) -> dict[int, Verdict]:
+        """Ask the next stage about what is left; the verdicts that it settles, by row."""
+        if not self.left:
+            return {}
+        stage, left = next(self._stages), self._left
+        logit = stage.combine({name: self._asked.logits(name, left) for name in stage.weights})
+        sure = stage.sure(logit, self._threshold)
+        self._left = left[~sure]
+        settled = self._made(stage, left[sure], logit[sure])
+        self._verdicts |= settled
+        return settled
+
+    def rest(self) -> dict[int, Verdict]:
+        """Ask all stages that it takes; the verdicts on what was left, by row."""
+        found: dict[int, Verdict] = {}
+        while self.left:
+            found |= self.advance()
         return found
 
+    def finish(self) -> list[Verdict]:
+        """The verdicts on all texts, in their order."""
+        self.rest()
+        return [self._verdicts[row] for row in range(len(self._verdicts))]
 
-def _settle(
-    stages: Sequence[Stage], asked: _Asked, count: int, threshold: float
-) -> list[tuple[Stage, float]]:
-    """The stage that settled each text, and its logit there."""
-    found: dict[int, tuple[Stage, float]] = {}
-    left = np.arange(count)
-    for stage in stages:
-        if not left.size:
-            break
-        logit = stage.combine({name: asked.logits(name, left) for name in stage.weights})
-        sure = stage.sure(logit, threshold)
-        for row, value in zip(left[sure].tolist(), logit[sure].tolist(), strict=True):
-            found[row] = stage, value
-        left = left[~sure]
-    return [found[row] for row in range(count)]
+    def _made(self, stage: Stage, rows: NDArray[np.int64], logit: Floats) -> dict[int, Verdict]:
+        labels, limit = self._manifest.labels, self._threshold
+        probability = sigmoid(logit).tolist()
+        models = self._probabilities(rows.tolist())
+        return {
+            row: Verdict(
+                labels[int(chance >= limit)],
+                chance,
+                value,
+                stage.name,
+                self._asked.explanation(stage, row, value, self._top_k),
+                models[row],
+            )
+            for row, chance, value in zip(rows.tolist(), probability, logit.tolist(), strict=True)
+        }
+
+    def _probabilities(self, rows: Sequence[int]) -> dict[int, dict[str, float]]:
+        """Calibrated probabilities of the models that were asked, for each of the rows."""
+        found: dict[int, dict[str, float]] = {row: {} for row in rows}
+        for entry in self._manifest.models:
+            known = self._asked.scores.get(entry.name, {})
+            here = [row for row in rows if row in known]
+            logits = np.array([known[row][0] for row in here], dtype=np.float64)
+            values = sigmoid(entry.calibration(logits)).tolist()
+            for row, value in zip(here, values, strict=True):
+                found[row][entry.name] = value
+        return found
 
 
 class _Asked:

@@ -130,3 +130,11 @@ def test_the_variables_of_an_image_and_kserves_flags_are_read(bundle):
             assert httpx.post(url, json={"instances": ["a", "b", "c"]}).status_code == 413
         finally:
             process.kill()
+
+
+def test_answers_do_not_wait_for_the_client_to_acknowledge_their_first_part():
+    from serving.predictor.server import _listen
+
+    with _listen("127.0.0.1", 0) as listening:
+        # asyncio switches Nagle's algorithm off where this is named, and nowhere else.
+        assert listening.proto == socket.IPPROTO_TCP

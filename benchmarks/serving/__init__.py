@@ -1,0 +1,1 @@
+"""Rampart's predictor beside the servers that one would otherwise pick."""

@@ -1,0 +1,1 @@
+"""The same engine behind other servers, each as its own documentation has it done."""
