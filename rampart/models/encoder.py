@@ -133,6 +133,8 @@ class EncoderModel(Model):
             options = ort.SessionOptions()
             options.intra_op_num_threads = threads or _cores()
             options.log_severity_level = 3
+            # Threads that wait by spinning take the cores from whatever else has work to do.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             session = ort.InferenceSession(
                 str(folder / file), options, providers=["CPUExecutionProvider"]
             )

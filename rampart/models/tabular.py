@@ -23,6 +23,7 @@ from rampart.models.base import Floats, Ints, Model, Scores, Terms
 
 MODEL_FILE = "model.txt"
 FEATURES_FILE = "features.json"
+_FEWEST_ROWS = 64
 
 
 class TabularFeatures(BaseModel):
@@ -97,7 +98,9 @@ class TabularModel(Model):
         return Scores(parts.sum(axis=1), terms)
 
     def _predict(self, values: Floats, **how: bool) -> Floats:
-        predicted: Floats = self.booster.predict(values, num_threads=self.threads, **how)
+        # Over a few rows, threads take longer to come together than one takes to be done.
+        threads = 1 if len(values) < _FEWEST_ROWS else self.threads
+        predicted: Floats = self.booster.predict(values, num_threads=threads, **how)
         return predicted
 
     def _terms(self, reading: Reading, parts: Floats) -> Terms:
