@@ -185,9 +185,13 @@ def _without_overlaps(found: Sequence[Finding]) -> list[Finding]:
 def _analyser() -> Any:
     import logging
 
+    import tldextract.tldextract
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NlpEngineProvider
 
+    # Presidio checks mail addresses by the package's own instance, which would fetch a list of
+    # domains; the one that comes with the package has to do.
+    tldextract.tldextract.TLD_EXTRACTOR.suffix_list_urls = ()
     # It warns of every kind of name that it does not map, on each start.
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     models = [{"lang_code": "en", "model_name": MODEL}]

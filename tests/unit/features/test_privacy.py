@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +36,23 @@ def test_each_kind_is_found_where_it_stands() -> None:
     assert ("EMAIL_ADDRESS", "john.smith@example.com") in found
     assert ("CREDIT_CARD", "4111 1111 1111 1111") in found
     assert ("IP_ADDRESS", "192.0.2.7") in found
+
+
+def test_nothing_is_fetched_even_where_no_list_of_domains_is_kept_yet(tmp_path: Path) -> None:
+    script = """
+import socket
+socket.getaddrinfo = lambda *asked, **_: exit(f"asked for {asked[0]}")
+from rampart.features.privacy import Detector
+print([one.kind for one in Detector().find("Write to john.smith@example.com today.")])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TLDEXTRACT_CACHE": str(tmp_path)},
+    )
+    assert "EMAIL_ADDRESS" in run.stdout, run.stderr
+    assert "Public Suffix List" not in run.stderr
 
 
 def test_markup_inside_a_name_does_not_hide_it_and_what_cleaning_drops_is_read_too() -> None:
