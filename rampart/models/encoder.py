@@ -11,7 +11,6 @@ trained; what lies between is read in windows of its own, up to a limit.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
 from rampart.models.base import Floats, Model, Scores, Terms
+from rampart.models.cores import cores
 
 ONNX_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -131,7 +131,7 @@ class EncoderModel(Model):
             tokenizer.no_truncation()
             tokenizer.no_padding()
             options = ort.SessionOptions()
-            options.intra_op_num_threads = threads or _cores()
+            options.intra_op_num_threads = threads or cores()
             options.log_severity_level = 3
             # Threads that wait by spinning take the cores from whatever else has work to do.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -214,12 +214,6 @@ class EncoderModel(Model):
                 own = slice(1, lengths[index] + 1)
                 results[index] = [output[row, own].astype(np.float64) for output in given]
         return results
-
-
-def _cores() -> int:
-    """Cores that this process may use; macOS tells only how many there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _outputs(config: EncoderConfig) -> list[str]:
