@@ -16,6 +16,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
+	benchmark-compression \
 	clean distclean
 
 help: ## List the targets
@@ -91,6 +92,9 @@ benchmark-importance: setup ## Print what features are worth to the trees and wh
 
 benchmark-serving: setup ## Print requests/s, latency and memory beside other servers (needs wrk)
 	$(RUN)/python -m benchmarks.serving $(ARGS)
+
+benchmark-compression: setup ## Print what an encoder with 8-bit weights costs and saves
+	$(RUN)/python -m benchmarks.compression $(ARGS)
 
 benchmark-privacy: setup ## Print what redaction costs in quality, and whether models show their texts
 	$(RUN)/python -m benchmarks.privacy $(ARGS)
