@@ -1,9 +1,9 @@
 """What smaller variants of the encoder cost and save: `make benchmark-compression`.
 
-The encoder of a bundle as it is and with 8-bit weights: bytes on disk, what loading and
-running it adds to a process's resident memory, CPU milliseconds a batch of 1 and of 8 texts of 32 and of 126 tokens on
-one thread, and its quality on held-out mails (the test part of the campaign split), with the other
-models beside it too. Each variant is measured in a process of its own, and they take turns.
+The encoder of a bundle as it is and with 8-bit weights: bytes on disk, what loading and running it
+adds to a process's resident memory, CPU milliseconds a batch of 1 and of 8 texts of 32 and of 126
+tokens on one thread, and its quality on held-out mails (the test part of the campaign split), with
+the other models beside it too. Each variant is measured in a process of its own, and they take turns.
 """
 
 from __future__ import annotations
