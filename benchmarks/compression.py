@@ -3,7 +3,7 @@
 The encoder of a bundle as it is and with 8-bit weights: bytes on disk, what loading and running it
 adds to a process's resident memory, CPU milliseconds a batch of 1 and of 8 texts of 32 and of 126
 tokens on one thread, and its quality on held-out mails (the test part of the campaign split), with
-the other models beside it too. Each variant is measured in a process of its own, and they take turns.
+the other models beside it too. Each variant's cost is measured in a process of its own, in turns.
 """
 
 from __future__ import annotations
