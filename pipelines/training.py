@@ -53,6 +53,7 @@ def fit(
     encoder_epochs: int,
     encoder_learning_rate: float,
     encoder_batch_size: int,
+    encoder_weights: str,
     attribution_texts: int,
     ensemble: str,
     cascade_tolerance: float,
@@ -84,7 +85,7 @@ def fit(
         texts=attribution_texts,
         seed=seed,
     )
-    exported = export_onnx(network=attributed.outputs["attributed"])
+    exported = export_onnx(network=attributed.outputs["attributed"], weights=encoder_weights)
     combined = combine(
         table=table,
         column=column,
@@ -126,6 +127,7 @@ def training(
     encoder_epochs: int = 4,
     encoder_learning_rate: float = 2e-4,
     encoder_batch_size: int = 32,
+    encoder_weights: str = "float",
     attribution_texts: int = 800,
     ensemble: str = "voting",
     cascade_tolerance: float = 0.01,
@@ -154,6 +156,7 @@ def training(
         encoder_epochs: at the most.
         encoder_learning_rate: at its highest.
         encoder_batch_size: messages a step.
+        encoder_weights: float, or int8 for a quarter of the size and six tenths of the time.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
         cascade_tolerance: share of campaigns in which a right verdict may turn wrong because the
@@ -186,6 +189,7 @@ def training(
             encoder_epochs=encoder_epochs,
             encoder_learning_rate=encoder_learning_rate,
             encoder_batch_size=encoder_batch_size,
+            encoder_weights=encoder_weights,
             # Nobody reads explanations of the bundle that shows what time does.
             attribution_texts=attribution_texts if column == "split" else 0,
             ensemble=ensemble,

@@ -72,7 +72,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         attributed=attributed,
         faithfulness=faithfulness,
     )
-    export_onnx.python_func(network=attributed, model=encoder)
+    export_onnx.python_func(network=attributed, weights="float", model=encoder)
     combine.python_func(
         table=table,
         column=column,

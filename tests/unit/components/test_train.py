@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+from kfp import dsl
+
+from components.compress.onnx import export_onnx
 from rampart.bundle.store import verify
+from rampart.data.cleaning import clean
 from rampart.data.tables import read_table
+from rampart.errors import InputError
 from rampart.inference.engine import Engine
+from rampart.models.encoder import EncoderModel
+from tests.unit.components.conftest import Make
 
 
 def test_the_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> None:
@@ -21,6 +29,21 @@ def test_the_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> Non
 def test_what_is_served_holds_no_training_weights(chain: SimpleNamespace) -> None:
     served = {path.name for path in Path(chain.present.encoder.path).iterdir()}
     assert served == {"model.onnx", "tokenizer.json", "config.json"}
+
+
+def test_an_encoder_may_be_served_with_smaller_weights(
+    chain: SimpleNamespace, artifact: Make
+) -> None:
+    whole, small = Path(chain.present.encoder.path), artifact(dsl.Model, "small")
+    export_onnx.python_func(network=chain.present.network, weights="int8", model=small)
+    folder = Path(small.path)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
+    assert (folder / "model.onnx").read_bytes() != (whole / "model.onnx").read_bytes()
+    texts = [clean(text) for text in ("Win a free prize today", "Lunch at noon?")]
+    exact, near = (EncoderModel.load(one).score(texts).logit for one in (whole, folder))
+    assert near == pytest.approx(exact, abs=0.5)
+    with pytest.raises(InputError, match="float or int8"):
+        export_onnx.python_func(network=chain.present.network, weights="int4", model=small)
 
 
 def test_combine_seals_a_bundle_that_answers(chain: SimpleNamespace) -> None:
