@@ -68,12 +68,12 @@ class Server:
         return json.dumps(document)
 
 
-def rampart(name: str, work: str, *, cache: bool = False, batching: bool = True) -> Server:
+def rampart(name: str, work: str, *, cache: bool = False) -> Server:
     """Rampart's own predictor."""
     told = {
         "RAMPART_CASCADE": str(work == CASCADE),
         "RAMPART_CACHE_BYTES": "64000000" if cache else "0",
-        "RAMPART_BATCH_TOKENS": "4096" if batching else "1",
+        "RAMPART_BATCH_TOKENS": "4096",
     }
     alone = {"models": ["encoder"], "explain": "none"} if work == "encoder" else {}
     command = [sys.executable, "-m", "serving.predictor", "--bundle", "{bundle}"]

@@ -137,12 +137,13 @@ def fit_cascade(
     _, campaign = np.unique(
         np.array(list(campaigns) or np.arange(len(labels)), dtype=str), return_inverse=True
     )
-    right = _verdicts(whole, logits, threshold) == labels
+    before = _verdicts(whole, logits, threshold)
+    right = before == labels
     known = CascadeReport(
         settings=settings,
         rows=len(labels),
         campaigns=int(campaign.max(initial=-1)) + 1,
-        **_quality(_verdicts(whole, logits, threshold), labels),
+        **_quality(before, labels),
         reason="No cascade was asked for.",
     )
     if not settings.tolerance:
@@ -168,7 +169,7 @@ def fit_cascade(
             Trial(
                 doubt=doubt,
                 settled=float(np.mean(settled_by(tried, logits, threshold) < len(firsts))),
-                changed=int(np.sum(verdict != _verdicts(whole, logits, threshold))),
+                changed=int(np.sum(verdict != before)),
                 worse=worse,
                 better=len(set(campaign[~right & (verdict == labels)].tolist())),
                 bound=bound,

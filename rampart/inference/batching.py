@@ -125,7 +125,7 @@ class Batcher:
         self._tokens = tokens
         self._on_batch = on_batch
         self._on_call = on_call
-        self._calls: deque[_Call] = deque()
+        self._calls: list[_Call] = []
         self._changed = threading.Condition()
         self._unanswered = 0
         self._closed = False
@@ -142,7 +142,7 @@ class Batcher:
     def depth(self) -> int:
         """Calls that have not been begun."""
         with self._changed:
-            return self._depth()
+            return sum(call.begun is None and not call.gone for call in self._calls)
 
     @property
     def unfinished(self) -> int:
@@ -195,9 +195,6 @@ class Batcher:
         with self._changed:
             self._unanswered -= 1
 
-    def _depth(self) -> int:
-        return sum(call.begun is None and not call.gone for call in self._calls)
-
     def _kept(self, text: str, options: ScoreOptions) -> Verdict | None:
         if not self.cache.limit:
             return None
@@ -247,7 +244,7 @@ class Batcher:
             elif call.left:
                 # Others have their turn before its next slice.
                 later.append(call)
-        self._calls = deque([*waiting, *later])
+        self._calls = [*waiting, *later]
         return batch
 
     def _takes(self, batch: _Batch, call: _Call, share: float) -> bool:

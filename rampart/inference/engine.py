@@ -16,6 +16,7 @@ from rampart.data.cleaning import AlignedText, clean
 from rampart.ensembles.base import Stage
 from rampart.errors import InputError
 from rampart.explain.contributions import Contributions, contributions
+from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
 from rampart.inference.verdict import Explanation, Verdict
 from rampart.models.base import Floats, Model, Terms, sigmoid
@@ -81,35 +82,26 @@ class Engine:
         Raises:
             InputError: `top_k` or `threshold` is out of range, or there is no such model.
         """
-        return self.begin(
-            texts, top_k=top_k, explain=explain, threshold=threshold, models=models
-        ).finish()
+        chosen = None if models is None else tuple(models)
+        return self.begin(texts, ScoreOptions(top_k, explain, threshold, chosen)).finish()
 
-    def begin(
-        self,
-        texts: Sequence[str],
-        *,
-        top_k: int = 10,
-        explain: Explanation = "contributions",
-        threshold: float | None = None,
-        models: Sequence[str] | None = None,
-    ) -> Scoring:
+    def begin(self, texts: Sequence[str], options: ScoreOptions) -> Scoring:
         """As `score`, with the first stage alone: what it settles need not wait for the rest.
 
         Raises:
             InputError: as `score` does.
         """
-        if top_k < 0:
-            raise InputError(f"top_k is {top_k}.", "Send a whole number from 0 on.")
-        selection = select(self.manifest, models)
-        limit = selection.threshold if threshold is None else threshold
+        if options.top_k < 0:
+            raise InputError(f"top_k is {options.top_k}.", "Send a whole number from 0 on.")
+        selection = select(self.manifest, options.models)
+        limit = selection.threshold if options.threshold is None else options.threshold
         if not 0.0 <= limit <= 1.0:
             raise InputError(f"threshold is {limit}.", "Send a probability from 0 to 1.")
         aligned = [clean(text) for text in texts]
-        asked = _Asked(self.models, aligned, explain=explain == "contributions")
+        asked = _Asked(self.models, aligned, explain=options.explain == "contributions")
         for name in selection.asked:
             asked.logits(name, np.arange(len(texts)))
-        return Scoring(self.manifest, selection.stages, asked, limit, top_k)
+        return Scoring(self.manifest, selection.stages, asked, limit, options.top_k)
 
     @property
     def method(self) -> str:

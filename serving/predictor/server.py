@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import warnings
-from dataclasses import asdict
 from typing import NoReturn
 
 from rampart.errors import InputError, OverloadedError, outcome
@@ -48,7 +47,7 @@ def serve(settings: PredictorSettings) -> None:
     engine.warm_up()
     cache = VerdictCache(settings.cache_bytes)
     batcher = Batcher(
-        lambda texts, options: engine.begin(texts, **asdict(options)),
+        engine.begin,
         bundle=engine.manifest.id,
         waiting=settings.queue,
         tokens=settings.batch_tokens,
