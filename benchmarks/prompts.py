@@ -29,13 +29,12 @@ from rampart.data.duplicates import normalised
 from rampart.data.labelled import Labelled
 from rampart.data.preparation import prepare
 from rampart.data.sources import PROMPT_ATTACKS, prompt_attacks, pypi
-from rampart.data.sources.fetching import user_cache
 from rampart.data.sources.prompt_attacks import spikee
 from rampart.evaluation.metrics import measure
 from rampart.evaluation.scored import Scored
 from rampart.inference.engine import Engine
 from rampart.inference.predictions import predictions, thresholds
-from rampart.settings import settings
+from rampart.settings import settings, user_cache
 from rampart.training.ngram import fit_ngram
 from rampart.training.tabular import TabularTraining, fit_tabular
 

@@ -62,6 +62,13 @@ def settings() -> Settings:
         ) from None
 
 
+def user_cache() -> Path:
+    """Where Rampart keeps what it fetches and makes, if nobody names a folder."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rampart")
+
+
 def tracking_address(given: str) -> str:
     """The tracking address that was given, else the environment's.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -128,15 +129,33 @@ def trained_models(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
     return {"ngram": folder / "ngram", "encoder": folder / "encoder"}
 
 
-@pytest.fixture(scope="session")
-def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed bundle of both models; do not write into it."""
+@pytest.fixture(scope="session", autouse=True)
+def _model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers keep what they make of tests' bundles in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAMPART_MODEL_CACHE", str(tmp_path_factory.mktemp("cache") / "models"))
+        yield
+
+
+def _assembled(folder: Path, models: dict[str, Path], seed: int) -> Path:
     from rampart.bundle.build import assemble
     from rampart.data.cleaning import clean
     from rampart.data.labelled import Labelled
 
-    texts, labels = mails(120, seed=2)
-    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    texts, labels = mails(120, seed=seed)
     validation = Labelled([clean(text).text for text in texts], labels, texts)
-    assemble(folder, trained_models, validation)
+    assemble(folder, models, validation)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed bundle of both models; do not write into it."""
+    return _assembled(tmp_path_factory.mktemp("bundle") / "bundle", trained_models, 2)
+
+
+@pytest.fixture(scope="session")
+def other_bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another of the n-gram model alone; its verdicts are others."""
+    models = {"ngram": trained_models["ngram"]}
+    return _assembled(tmp_path_factory.mktemp("other") / "bundle", models, 3)

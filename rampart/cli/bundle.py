@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,12 @@ app = typer.Typer(help="Look at a model bundle and check it.", no_args_is_help=T
 
 Bundle = Annotated[Path, typer.Argument(help="Folder of the bundle, as the pipeline wrote it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="RAMPART_MODEL_CACHE", help="Folder of the cache; the user's cache folder if unset."
+    ),
+]
 _SHOWN = ("f1", "pr_auc", "recall_at_1_fpr", "recall_at_01_fpr", "brier", "calibration_error")
 
 
@@ -85,6 +92,58 @@ def verify(bundle: Bundle, *, as_json: Json = False) -> None:
         print_json({"id": manifest.id, "files": len(manifest.files), "whole": True})
         return
     out.print(f"{bundle} is whole: {len(manifest.files)} files, id {manifest.id}")
+
+
+@app.command()
+def fetch(
+    address: Annotated[str, typer.Argument(help="Of the bundle, such as s3://bucket/bundle.")],
+    *,
+    folder: CacheFolder = None,
+) -> None:
+    """Fetch a bundle into the cache that servers read, check it, and say where it is."""
+    from rampart.bundle.cache import BundleCache
+    from rampart.cli.console import progress
+
+    with progress("Fetching the bundle") as told:
+        held = BundleCache(_cache_folder(folder)).bundle(address, told)
+    held.release()
+    out.print(printable(str(held.folder)), soft_wrap=True)
+
+
+@app.command()
+def cache(
+    *,
+    folder: CacheFolder = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove what no process is using.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what the cache holds: fetched bundles, and graphs as this machine computes them."""
+    from datetime import UTC, datetime
+
+    from rampart.bundle.cache import BundleCache
+
+    kept = BundleCache(_cache_folder(folder))
+    gone = kept.clear() if clear else []
+    entries = kept.entries()
+    if as_json:
+        print_json({"folder": str(kept.folder), "entries": [asdict(entry) for entry in entries]})
+        return
+    if clear:
+        out.print(f"Removed {len(gone)}, {sum(entry.size for entry in gone):,} bytes.")
+    table = columns(str(kept.folder), "kind", "name", ">bytes", "used", "in use")
+    for entry in entries:
+        used = datetime.fromtimestamp(entry.used, UTC).isoformat(" ", "minutes")
+        held = "yes" if entry.held else ""
+        table.add_row(entry.kind, entry.name[:16], f"{entry.size:,}", used, held)
+    out.print(table)
+
+
+def _cache_folder(given: Path | None) -> Path:
+    from rampart.settings import user_cache
+
+    return given or user_cache() / "models"
 
 
 def _number(value: float | None) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from rampart.errors import InputError
 
+_WATCH_SECONDS = 2.0
 S = TypeVar("S")
 
 
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of the bundle; or of several, each in a folder that has the model's name; "
+            "or the address of one, such as s3://bucket/bundle."
+        ),
+    ],
     *,
     http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8080,
     grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8081,
@@ -25,6 +31,10 @@ def serve(
     cascade: Annotated[
         bool, typer.Option(help="Settle texts early where the bundle says that this is safe.")
     ] = True,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Serve each new bundle that takes the old one's place."),
+    ] = False,
 ) -> None:
     """Serve a bundle by KServe's V2 protocol, REST and gRPC, and V1, until told to stop.
 
@@ -42,6 +52,7 @@ def serve(
         model_name=model_name,
         threads=threads,
         cascade=cascade,
+        **({"reload_seconds": _WATCH_SECONDS} if watch else {}),
     )
     # Only now: importing the server imports KServe, which takes seconds.
     from serving.predictor.server import serve as run

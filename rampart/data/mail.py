@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 
@@ -16,6 +16,7 @@ DEEPEST = 12
 MOST_PARTS = 1000
 """Parts of one mail that are read; the others are left out."""
 
+_BETWEEN = "\n\n"
 # A plain part with less than this, beside HTML that says more, is there for form's sake.
 _NEAR_EMPTY = 32
 _LONGEST_OFFSET = timedelta(hours=15)
@@ -34,6 +35,29 @@ _UNREAD = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A text of the body, and where in the mail it comes from.
+
+    Attributes:
+        text: as it stands in the body.
+        html: whether it is HTML.
+        part: numbers of the part and of those that it is in, as IMAP has them: "2.1" is the first
+            part of the second; the whole mail's is "1" where it has no parts.
+        start: where the part's body begins in the mail with plain line ends, in bytes; of a part
+            in an encoded mail within the mail, that mail's.
+        end: behind it.
+        first: where the text begins in the body, in characters.
+    """
+
+    text: str
+    html: bool
+    part: str
+    start: int
+    end: int
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """What is read of a mail.
 
@@ -45,6 +69,7 @@ class Mail:
         attachments: names of the parts that are not text, the content type where one has no name.
         arrived: in UTC, by the top-most Received field, the only one that no sender can forge;
             None if there is none that can be read.
+        pieces: that the body is put together from, in order.
     """
 
     subject: str
@@ -52,11 +77,19 @@ class Mail:
     has_html: bool
     attachments: tuple[str, ...]
     arrived: datetime | None
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def text(self) -> str:
         """Subject, an empty line and body, as a client sends it; without a subject the body."""
-        return f"{self.subject}\n\n{self.body}" if self.subject else self.body.lstrip("\n")
+        return f"{self.subject}{_BETWEEN}{self.body}" if self.subject else self.body.lstrip("\n")
+
+    @property
+    def body_at(self) -> int:
+        """Where the body's first character stands in the text; under 0 where it is not in it."""
+        if self.subject:
+            return len(self.subject) + len(_BETWEEN)
+        return len(self.body.lstrip("\n")) - len(self.body)
 
 
 def parse(raw: bytes) -> Mail:
@@ -68,20 +101,38 @@ def parse(raw: bytes) -> Mail:
     source = with_plain_newlines(bytes(raw)).removeprefix(b"\xef\xbb\xbf").lstrip(b"\n")
     whole = read_part(source)
     reading = _Reading()
-    body = _joined(reading.pieces(whole))
+    body, pieces = _joined(reading.pieces(whole, _Place("", whole.start, whole.end)))
     return Mail(
         subject=decode_field(whole.fields.get(b"subject", b"")),
         body=body,
         has_html=reading.has_html,
         attachments=tuple(reading.attachments),
         arrived=_arrival(whole.fields.get(b"received", b"")),
+        pieces=pieces,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    text: str
-    html: bool
+class _Place:
+    """Where a part is: its numbers, and its body's bytes in the mail."""
+
+    part: str
+    start: int
+    end: int
+    encoded: bool = False
+
+    def of(self, number: int, child: Part) -> _Place:
+        """The place of a part in it; of an encoded mail's parts none is known but the whole."""
+        part = f"{self.part}.{number}".lstrip(".")
+        if self.encoded:
+            return replace(self, part=part)
+        return _Place(part, child.start, child.end)
+
+    def texts(self, text: str, *, html: bool) -> list[Piece]:
+        """The text as a piece; none of what says nothing."""
+        if not text or text.isspace():
+            return []
+        return [Piece(text, html, self.part or "1", self.start, self.end)]
 
 
 @dataclass
@@ -92,18 +143,18 @@ class _Reading:
     has_html: bool = False
     parts_left: int = MOST_PARTS
 
-    def pieces(self, part: Part, depth: int = 0) -> list[_Piece]:
+    def pieces(self, part: Part, place: _Place, depth: int = 0) -> list[Piece]:
         """Texts of a part and of all in it that are meant to be shown."""
         kind = part.content_type
         nested = kind.startswith("message/") and kind not in _UNREAD
         if kind.startswith("multipart/") and depth < DEEPEST:
-            return self._of_children(part, depth)
+            return self._of_children(part, place, depth)
         if nested and part.file_name:
             self.attachments.append(part.file_name)
         if nested and depth < DEEPEST:
-            return self._of_message(part, depth)
+            return self._of_message(part, place, depth)
         if nested or kind.startswith("multipart/"):
-            return _texts(part.text(), html=False)
+            return place.texts(part.text(), html=False)
         if part.attached or not kind.startswith("text/"):
             self.attachments.append(part.file_name or kind)
             return []
@@ -112,45 +163,53 @@ class _Reading:
         text = part.text()
         html = kind in {"text/html", "text/xhtml"} or _HTML_BODY.match(text) is not None
         self.has_html |= html
-        return _texts(text, html=html)
+        return place.texts(text, html=html)
 
-    def _of_children(self, part: Part, depth: int) -> list[_Piece]:
-        each: list[list[_Piece]] = []
-        for child in part.children():
+    def _of_children(self, part: Part, place: _Place, depth: int) -> list[Piece]:
+        each: list[list[Piece]] = []
+        for number, child in enumerate(part.children(), 1):
             if self.parts_left <= 0:
                 break
             self.parts_left -= 1
-            each.append(self.pieces(child, depth + 1))
+            each.append(self.pieces(child, place.of(number, child), depth + 1))
         if not each and self.parts_left > 0:
             # Without boundaries it is no multipart, whatever its head says.
             text = part.text()
             html = _HTML_BODY.match(text) is not None
             self.has_html |= html
-            return _texts(text, html=html)
+            return place.texts(text, html=html)
         if part.content_type == "multipart/alternative":
             return _preferred(each)
         return [piece for pieces in each for piece in pieces]
 
-    def _of_message(self, part: Part, depth: int) -> list[_Piece]:
+    def _of_message(self, part: Part, place: _Place, depth: int) -> list[Piece]:
         if part.is_encoded():
             message = read_part(with_plain_newlines(part.content()).lstrip(b"\n"))
         else:
             message = read_part(part.source, part.start, part.end)
+        if part.is_encoded() or place.encoded:
+            inner = replace(place, encoded=True)
+        else:
+            inner = replace(place, start=message.start, end=message.end)
         subject = decode_field(message.fields.get(b"subject", b""))
-        return [*_texts(subject, html=False), *self.pieces(message, depth + 1)]
+        # Its subject lies in its head, which is a part of this one's body.
+        return [*place.texts(subject, html=False), *self.pieces(message, inner, depth + 1)]
 
 
-def _texts(text: str, *, html: bool) -> list[_Piece]:
-    return [] if not text or text.isspace() else [_Piece(text, html)]
-
-
-def _joined(pieces: Sequence[_Piece]) -> str:
+def _joined(pieces: Sequence[Piece]) -> tuple[str, tuple[Piece, ...]]:
+    """The body, and its pieces as they stand in it."""
     if len(pieces) == 1:
-        return pieces[0].text
-    return "\n\n".join(piece.text.strip("\n") for piece in pieces)
+        return pieces[0].text, tuple(pieces)
+    placed: list[Piece] = []
+    first = 0
+    for piece in pieces:
+        text = piece.text.strip("\n")
+        placed.append(replace(piece, text=text, first=first))
+        first += len(text) + len(_BETWEEN)
+    return _BETWEEN.join(piece.text for piece in placed), tuple(placed)
 
 
-def _preferred(alternatives: Sequence[list[_Piece]]) -> list[_Piece]:
+def _preferred(alternatives: Sequence[list[Piece]]) -> list[Piece]:
     """Of the ways to say the same, the plain one, unless it hardly says it."""
     plain = [pieces for pieces in alternatives if not any(piece.html for piece in pieces)]
     html = [pieces for pieces in alternatives if any(piece.html for piece in pieces)]
@@ -161,7 +220,7 @@ def _preferred(alternatives: Sequence[list[_Piece]]) -> list[_Piece]:
     return best_html
 
 
-def _visible(pieces: Sequence[_Piece]) -> int:
+def _visible(pieces: Sequence[Piece]) -> int:
     """How many characters there are to read, about."""
     texts = (_TAG.sub("", piece.text) if piece.html else piece.text for piece in pieces)
     return sum(len("".join(text.split())) for text in texts)

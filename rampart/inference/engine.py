@@ -19,7 +19,7 @@ from rampart.explain.contributions import Contributions, contributions
 from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
 from rampart.inference.verdict import Explanation, Verdict
-from rampart.models.base import Floats, Model, Terms, sigmoid
+from rampart.models.base import Floats, Keep, Model, Terms, sigmoid
 from rampart.models.kinds import KINDS
 
 WARM_UP = "Subject of a warm-up\n\nAnswering this shows that every model of the bundle runs."
@@ -38,7 +38,14 @@ class Engine:
     models: Mapping[str, Model]
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None, cascade: bool = True) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,
+        cascade: bool = True,
+        keep: Keep | None = None,
+    ) -> Self:
         """Check a bundle and read its models.
 
         Args:
@@ -46,13 +53,14 @@ class Engine:
             threads: for each model; all cores by default.
             cascade: whether texts may be settled before all models are asked, where the bundle
                 says that this is safe.
+            keep: for what models make of their files for this machine; nothing by default.
 
         Raises:
             BundleError: the bundle is broken; the file is named.
         """
         manifest = verify(folder)
         models = {
-            entry.name: KINDS[entry.kind].load(folder / entry.folder, threads=threads)
+            entry.name: KINDS[entry.kind].load(folder / entry.folder, threads=threads, keep=keep)
             for entry in manifest.models
         }
         if not cascade:

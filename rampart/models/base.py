@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -15,6 +15,9 @@ from rampart.data.cleaning import AlignedText
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Keep = Callable[[str, Callable[[Path], None]], Path | None]
+"""Keeps what is made for this machine: from a key of all that it is made from, and a function that
+writes files into a folder, to the folder that holds them; None where nothing can be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,13 @@ class Model(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, *, threads: int | None = None) -> Self:
+    def load(cls, folder: Path, *, threads: int | None = None, keep: Keep | None = None) -> Self:
         """Read a model from its folder in a bundle.
+
+        Args:
+            folder: of the model.
+            threads: to compute with; all cores by default.
+            keep: for what it makes of its files for this machine; nothing by default.
 
         Raises:
             BundleError: a file is missing or does not hold what it should.

@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
-from rampart.models.base import Floats, Model, Scores, Terms
+from rampart.models.base import Floats, Keep, Model, Scores, Terms
 from rampart.models.cores import cores
+from rampart.models.prepared import open_graph
 
 ONNX_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -120,9 +121,18 @@ class EncoderModel(Model):
         return self.config.method
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None, file: str = ONNX_FILE) -> Self:
-        """Read config.json, tokenizer.json and the graph; see the base class."""
-        import onnxruntime as ort
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,
+        keep: Keep | None = None,
+        file: str = ONNX_FILE,
+    ) -> Self:
+        """Read config.json, tokenizer.json and the graph; see the base class.
+
+        Where something can be kept, the graph is read as `rampart.models.prepared` writes it.
+        """
         from tokenizers import Tokenizer
 
         try:
@@ -130,15 +140,10 @@ class EncoderModel(Model):
             tokenizer = Tokenizer.from_str((folder / TOKENIZER_FILE).read_text(encoding="utf-8"))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = threads or cores()
-            options.log_severity_level = 3
-            # Threads that wait by spinning take the cores from whatever else has work to do.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            session = ort.InferenceSession(
-                str(folder / file), options, providers=["CPUExecutionProvider"]
-            )
+            session = open_graph(folder / file, threads=threads or cores(), keep=keep)
             _check_graph(session, _outputs(config))
+        except ImportError:
+            raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception
             raise BundleError(
                 f"The encoder in {folder.name}/ cannot be read: {error}.",

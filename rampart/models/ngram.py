@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
-from rampart.models.base import Floats, Model, Scores, Terms
+from rampart.models.base import Floats, Keep, Model, Scores, Terms
 
 _DIGIT = re.compile(r"\d")
 _LONGEST_TOKEN = 40
@@ -257,7 +257,13 @@ class NgramModel(Model):
         )
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None) -> Self:  # noqa: ARG003
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,  # noqa: ARG003
+        keep: Keep | None = None,  # noqa: ARG003
+    ) -> Self:
         """Read what `save` wrote; see the base class."""
         try:
             document = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
 from rampart.features.base import FeatureFamily, Reading
 from rampart.features.families import FAMILIES
-from rampart.models.base import Floats, Ints, Model, Scores, Terms
+from rampart.models.base import Floats, Ints, Keep, Model, Scores, Terms
 
 MODEL_FILE = "model.txt"
 FEATURES_FILE = "features.json"
@@ -122,7 +122,13 @@ class TabularModel(Model):
         (folder / FEATURES_FILE).write_text(self.features.model_dump_json(), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,
+        keep: Keep | None = None,  # noqa: ARG003
+    ) -> Self:
         """Read what `save` wrote; see the base class."""
         try:
             text = (folder / FEATURES_FILE).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from serving.explainer.model import ExplainerModel
 from serving.explainer.settings import ExplainerSettings
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
+from serving.predictor.sdk import ModelRepository
 from serving.predictor.server import ProtocolServer, configure_logging
 from serving.predictor.worker import Worker
 
@@ -25,7 +26,7 @@ def serve(settings: ExplainerSettings) -> None:
     configure_logging()
     warm_up()
     worker = Worker(settings.queue)
-    metrics.watch(worker)
+    metrics.watch(lambda: worker.depth)
     limits = Limits(
         settings.max_texts,
         settings.max_text_bytes,
@@ -45,7 +46,9 @@ def serve(settings: ExplainerSettings) -> None:
         settings.model_name, predictor, worker, limits, batch=settings.batch, kept=settings.kept
     )
     model.ready = True
+    registry = ModelRepository()
+    registry.update(model)
     try:
-        ProtocolServer(settings, model).run()
+        ProtocolServer(settings, registry).run()
     finally:
         predictor.close()

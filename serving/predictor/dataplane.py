@@ -1,4 +1,4 @@
-"""KServe's data plane, told the truth about readiness, and its repository, told to stay."""
+"""KServe's data plane, told the truth about readiness, and a repository that stays as it is."""
 
 from __future__ import annotations
 

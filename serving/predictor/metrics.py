@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from rampart.inference.cache import VerdictCache
 from rampart.inference.verdict import Verdict
-from serving.predictor.worker import Queued
 
 TEXTS = Counter("rampart_texts", "Texts answered, by label and settling stage", ["label", "stage"])
 REJECTED = Counter("rampart_rejected_requests", "Requests refused, by reason", ["reason"])
@@ -20,6 +19,8 @@ BATCH_TEXTS = Histogram(
     "rampart_batch_texts", "Texts that were scored together", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 BATCH_SECONDS = Counter("rampart_batch_seconds", "Seconds the engine computed")
+BUNDLE = Gauge("rampart_bundle", "1 for the bundle that a model answers from", ["model", "bundle"])
+BUNDLE_SWAPS = Counter("rampart_bundle_swaps", "Bundles that took the place of another", ["model"])
 INFERENCE_SECONDS = Histogram(
     "rampart_inference_seconds",
     "Seconds from a request's first batch to its answer, without the wait before it",
@@ -27,9 +28,9 @@ INFERENCE_SECONDS = Histogram(
 )
 
 
-def watch(queued: Queued, cache: VerdictCache | None = None) -> None:
-    """Show what waits, and what the cache is good for."""
-    QUEUE_DEPTH.set_function(lambda: queued.depth)
+def watch(depth: Callable[[], int], cache: VerdictCache | None = None) -> None:
+    """Show how many requests wait, and what the cache is good for."""
+    QUEUE_DEPTH.set_function(depth)
     if cache is not None:
         CACHE_HITS.set_function(lambda: cache.hits)
         CACHE_MISSES.set_function(lambda: cache.misses)
@@ -40,6 +41,16 @@ def count_batch(texts: int, seconds: float) -> None:
     """Count a batch."""
     BATCH_TEXTS.observe(texts)
     BATCH_SECONDS.inc(seconds)
+
+
+def show_bundle(model: str, bundle: str, before: str = "") -> None:
+    """Show which bundle a model answers from now; none where `bundle` is empty."""
+    if before:
+        BUNDLE.remove(model, before)
+    if bundle:
+        BUNDLE.labels(model, bundle).set(1)
+    if before and bundle:
+        BUNDLE_SWAPS.labels(model).inc()
 
 
 def count_verdicts(verdicts: Iterable[Verdict]) -> None:

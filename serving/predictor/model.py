@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rampart.bundle.cache import Holding
 from rampart.errors import InputError
 from rampart.inference.batching import Batcher
 from rampart.inference.engine import Engine
@@ -43,6 +46,10 @@ class ProtocolModel(Model):  # type: ignore[misc]
         """Whether requests are answered."""
         return bool(self.ready) and self.worker.alive
 
+    def workers(self) -> Sequence[Queued]:
+        """All that may have requests to answer."""
+        return [self.worker]
+
     def get_input_types(self) -> list[dict[str, Any]]:
         """Inputs as the V2 metadata has them."""
         return [signature.as_document() for signature in INPUTS]
@@ -78,13 +85,44 @@ class ProtocolModel(Model):  # type: ignore[misc]
         return call.encode(answer)
 
 
-class RampartModel(ProtocolModel):
-    """A bundle's engine behind the protocol."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A bundle that answers: its engine, what gathers calls for it, and what it holds on disk."""
 
-    def __init__(self, name: str, engine: Engine, batcher: Batcher, limits: Limits) -> None:
-        super().__init__(name, batcher, limits)
-        self.rampart = engine
-        self.batcher = batcher
+    engine: Engine
+    batcher: Batcher
+    holding: Holding | None = None
+
+    def close(self) -> None:
+        """Answer what was taken, and let go."""
+        self.batcher.close()
+        if self.holding:
+            self.holding.release()
+
+
+class RampartModel(ProtocolModel):
+    """A bundle's engine behind the protocol; another bundle may take its place at any time."""
+
+    def __init__(self, name: str, served: Served, limits: Limits) -> None:
+        super().__init__(name, served.batcher, limits)
+        self.served = served
+        self._before: list[Batcher] = []
+
+    @property
+    def rampart(self) -> Engine:
+        """The engine that new requests are sent to."""
+        return self.served.engine
+
+    def swap(self, served: Served) -> Served:
+        """Send new requests to another bundle; returns the one that answered till now."""
+        before, self.served = self.served, served
+        self.worker = served.batcher
+        self._before = [*(one for one in self._before if one.unfinished), before.batcher]
+        return before
+
+    def workers(self) -> Sequence[Queued]:
+        """This bundle's, and those of earlier ones that still answer."""
+        return [self.served.batcher, *self._before]
 
     def members(self) -> dict[str, Any]:
         """The bundle's models and how their logits become one."""
@@ -108,7 +146,9 @@ class RampartModel(ProtocolModel):
             InputError: a model is asked for that the bundle does not have.
             OverloadedError: the queue is full.
         """
-        options, manifest = payload.request.options, self.rampart.manifest
+        # All from one bundle, whatever takes its place while this waits.
+        served, options = self.served, payload.request.options
+        manifest = served.engine.manifest
         selection = select(manifest, options.models)
         asked = ScoreOptions(
             top_k=options.top_k,
@@ -116,7 +156,7 @@ class RampartModel(ProtocolModel):
             threshold=options.threshold,
             models=options.models,
         )
-        verdicts = await asyncio.wrap_future(self.batcher.submit(payload.request.texts, asked))
+        verdicts = await asyncio.wrap_future(served.batcher.submit(payload.request.texts, asked))
         metrics.count_verdicts(verdicts)
         answer = Answer(
             payload.request,
@@ -125,7 +165,7 @@ class RampartModel(ProtocolModel):
             selection.threshold if options.threshold is None else options.threshold,
             manifest.labels,
             tuple(entry.name for entry in manifest.models),
-            self.rampart.method,
+            served.engine.method,
         )
         return payload, answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from rampart.errors import InputError
 from serving.predictor.codec.v2_rest import HEADER_LENGTH, V2Body, V2Reply
 from serving.predictor.limits import ErrorAnswers, RequestLimits
 from serving.predictor.refusal import count_refusal
@@ -44,6 +46,7 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
             grace_period=max(1, round(settings.grace)),
         )
         self.settings = settings
+        self.repository = repository
         # KServe writes 0.0.0.0 into the configuration and takes no host.
         self.config.host = settings.host
         self.server = self._server = UvicornServer(self.config)
@@ -61,6 +64,13 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
             methods=["GET"],
             response_model=None,
             summary="The bundle's models, their costs, and how their logits become one",
+        )
+        app.add_api_route(
+            "/v2/repository/index",
+            self._index,
+            methods=["POST"],
+            response_model=None,
+            summary="The models that are or were here, and their states",
         )
         # Before the route for /v1/models/{model_name}, which takes "NAME:predict" for a name and
         # tells a client with the wrong method to use GET.
@@ -101,6 +111,17 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
     async def _members(self, request: Request) -> JSONResponse:
         model = self.dataplane.get_model_from_registry(request.path_params["model_name"])
         return JSONResponse(model.members())
+
+    async def _index(self, request: Request) -> JSONResponse:
+        body = await request.body()
+        try:
+            document = json.loads(body or b"{}")
+            only_ready = bool(document.get("ready", False))
+        except (ValueError, AttributeError):
+            raise InputError(
+                "The body is no JSON object.", 'Send none, or {"ready": true} for the ready ones.'
+            ) from None
+        return JSONResponse(await self.repository.index(only_ready))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from rampart.errors import InputError, UnknownModelError
 from serving.predictor.refusal import refuse
-from serving.predictor.sdk import InferenceServicer, ModelNotReady, pb_grpc
+from serving.predictor.sdk import InferenceServicer, ModelNotReady, pb, pb_grpc
 from serving.predictor.settings import ServerSettings
 
 _Method = Callable[[Any, Any], Awaitable[Any]]
@@ -30,6 +30,18 @@ class PredictorServicer(InferenceServicer):  # type: ignore[misc]
         headers = dict(list(context.invocation_metadata() or ()))
         reply, _ = await self._data_plane.infer(model_name=name, request=request, headers=headers)
         return reply
+
+    # KServe's own two read an answer that its repository does not give.
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Load a model, or its new bundle."""
+        await self._mode_repository_extension.load(request.model_name)
+        return pb.RepositoryModelLoadResponse(model_name=request.model_name, isLoaded=True)
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Unload a model."""
+        await self._mode_repository_extension.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse(model_name=request.model_name, isUnloaded=True)
 
 
 class ErrorStatuses(grpc.aio.ServerInterceptor):  # type: ignore[misc]

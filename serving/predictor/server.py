@@ -11,19 +11,19 @@ import signal
 import socket
 import sys
 import warnings
-from typing import NoReturn
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn
 
 from rampart.errors import InputError, OverloadedError, outcome
-from rampart.inference.batching import Batcher
 from rampart.inference.cache import VerdictCache
-from rampart.inference.engine import Engine
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
 from serving.predictor.dataplane import FixedRepository, PredictorDataPlane
-from serving.predictor.model import ProtocolModel, RampartModel
+from serving.predictor.model import ProtocolModel
+from serving.predictor.repository import BundleRepository, Bundles, depth
 from serving.predictor.rest import PredictorRESTServer
 from serving.predictor.rpc import PredictorGRPCServer
-from serving.predictor.sdk import ModelServer
+from serving.predictor.sdk import ModelRepository, ModelRepositoryExtension, ModelServer
 from serving.predictor.settings import PredictorSettings, ServerSettings
 from serving.predictor.worker import drained
 
@@ -32,44 +32,43 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: PredictorSettings) -> None:
-    """Serve a bundle until the process is told to stop.
+    """Serve bundles until the process is told to stop.
 
     Prints one line when requests are answered. SIGTERM or SIGINT ends it: readiness goes false,
     requests already taken are answered, and it returns; a second one ends the process at once.
+    SIGHUP makes it look for new bundles.
 
     Raises:
-        BundleError: the bundle is broken.
+        BundleError: a bundle is broken.
+        SourceError: a bundle cannot be fetched.
         InputError: a port cannot be listened on.
         OverloadedError: it was told to stop, and requests were not answered in the grace given.
     """
     configure_logging()
-    engine = Engine.load(settings.bundle, threads=settings.threads, cascade=settings.cascade)
-    engine.warm_up()
     cache = VerdictCache(settings.cache_bytes)
-    batcher = Batcher(
-        engine.begin,
-        bundle=engine.manifest.id,
-        waiting=settings.queue,
-        tokens=settings.batch_tokens,
-        cache=cache,
-        on_batch=metrics.count_batch,
-        on_call=metrics.INFERENCE_SECONDS.observe,
-    )
-    metrics.watch(batcher, cache)
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
-    model = RampartModel(settings.model_name, engine, batcher, limits)
-    model.ready = True
-    ProtocolServer(settings, model).run()
+    registry = ModelRepository()
+    repository = BundleRepository(
+        registry, Bundles(settings, cache), limits, control=settings.model_control
+    )
+    repository.start()
+    metrics.watch(lambda: depth(repository.models), cache)
+    PredictorServer(settings, registry, repository).run()
 
 
 class ProtocolServer(ModelServer):  # type: ignore[misc]
-    """KServe's model server around one model.
+    """KServe's model server around the models of a registry.
 
     Its `start` is not used: it hands its signal handler to uvicorn, which replaces it, so that
     gRPC is only stopped once REST has ended; and it cannot be told a host.
     """
 
-    def __init__(self, settings: ServerSettings, model: ProtocolModel) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        registry: ModelRepository,
+        repository: ModelRepositoryExtension | None = None,
+    ) -> None:
         super().__init__(
             http_port=settings.http_port,
             grpc_port=settings.grpc_port,
@@ -77,14 +76,18 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
             enable_latency_logging=False,
             ssl_certfile=None,
             ssl_keyfile=None,
+            registered_models=registry,
         )
         self.settings = settings
-        self.model = model
-        self.dataplane = PredictorDataPlane(self.registered_models)
-        self.repository = FixedRepository(self.registered_models)
+        self.dataplane = PredictorDataPlane(registry)
+        self.repository = repository or FixedRepository(registry)
         self.rest = PredictorRESTServer(settings, self.dataplane, self.repository)
         self.rpc = PredictorGRPCServer(settings, self.dataplane, self.repository)
-        self.register_model(model)
+
+    @property
+    def models(self) -> list[ProtocolModel]:
+        """Those that are loaded."""
+        return list(self.registered_models.get_models().values())
 
     def run(self) -> None:
         """Answer until told to stop."""
@@ -100,6 +103,7 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         listening = _listen(self.settings.host, self.settings.http_port)
         grpc_port = await self.rpc.start()
         stop = _stop_signal()
+        background = [asyncio.create_task(one) for one in self.background()]
         self.rest.create_application()
         rest = asyncio.create_task(self.rest.server.serve(sockets=[listening]))
         while not self.rest.server.started and not rest.done():
@@ -107,17 +111,24 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         self._announce(listening.getsockname()[1], grpc_port)
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait({rest, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        for task in (waiting, *background):
+            task.cancel()
         await self._leave(rest)
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs beside the listeners till the server is told to stop."""
+        return ()
 
     async def _leave(self, rest: asyncio.Task[None]) -> None:
         """Answer what was taken while the listeners still tell probes that no more is."""
         grace = self.settings.grace
-        self.model.ready = False
+        for model in self.models:
+            model.ready = False
+        workers = [worker for model in self.models for worker in model.workers()]
         answered = True
         try:
             async with asyncio.timeout(grace):
-                await drained(self.model.worker)
+                await drained(workers)
         except TimeoutError:
             answered = False
         self.rest.server.should_exit = True
@@ -136,11 +147,35 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
     def _announce(self, http_port: int, grpc_port: int) -> None:
         shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what a user can open
         host = shown.get(self.settings.host, self.settings.host)
+        names = ", ".join(model.name for model in self.models)
         sys.stdout.write(
-            f"Serving {self.settings.model_name} at http://{host}:{http_port} (REST) "
-            f"and {host}:{grpc_port} (gRPC)\n"
+            f"Serving {names} at http://{host}:{http_port} (REST) and {host}:{grpc_port} (gRPC)\n"
         )
         sys.stdout.flush()
+
+
+class PredictorServer(ProtocolServer):
+    """The server of bundles, which may be replaced while it runs."""
+
+    def __init__(
+        self, settings: PredictorSettings, registry: ModelRepository, repository: BundleRepository
+    ) -> None:
+        super().__init__(settings, registry, repository)
+        self.bundles = repository
+        self.reload_seconds = settings.reload_seconds
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Look for new bundles: when told to by SIGHUP, and every so often where that is wanted."""
+        loop = asyncio.get_running_loop()
+        looks: set[asyncio.Task[None]] = set()
+
+        def look() -> None:
+            task = loop.create_task(self.bundles.renew_all())
+            looks.add(task)
+            task.add_done_callback(looks.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, look)
+        return [self.bundles.watch(self.reload_seconds)] if self.reload_seconds else []
 
 
 def configure_logging() -> None:

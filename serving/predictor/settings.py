@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rampart.bundle.cache import LIMIT
+
 # Where KServe's storage initializer puts the content of `storageUri`.
 KSERVE_MODEL_DIR = Path("/mnt/models")
 
@@ -60,7 +62,30 @@ class ServerSettings(BaseSettings):
 class PredictorSettings(ServerSettings):
     """Settings of one predictor process."""
 
-    bundle: Path = Field(default=KSERVE_MODEL_DIR, description="Folder of the model bundle.")
+    bundle: str = Field(
+        default=str(KSERVE_MODEL_DIR),
+        min_length=1,
+        description="Folder of the model bundle; or of several, each in a folder that has the "
+        "model's name; or the address of one, such as s3://bucket/bundle.",
+    )
+    model_control: bool = Field(
+        default=False,
+        description="Whether clients may load and unload models (V2's repository API).",
+    )
+    reload_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds between looks for a new bundle in the place of the old; 0 for none. "
+        "SIGHUP makes it look at once.",
+    )
+    model_cache: Path | None = Field(
+        default=None,
+        description="Folder for fetched bundles, and for graphs as this machine computes them; "
+        "the user's cache folder if unset.",
+    )
+    model_cache_bytes: int = Field(
+        default=LIMIT, ge=0, description="The most that it may hold; 0 keeps nothing."
+    )
     threads: int | None = Field(
         default=None, ge=1, description="Threads that each model computes with; all cores if unset."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -43,9 +43,9 @@ class Queued(Protocol):
         """Whether calls are still being answered."""
 
 
-async def drained(queued: Queued) -> None:
+async def drained(workers: Sequence[Queued]) -> None:
     """Return once every call is answered."""
-    while queued.unfinished:
+    while any(queued.unfinished for queued in workers):
         await asyncio.sleep(_POLL)
 
 

@@ -21,13 +21,6 @@ POLL_SECONDS = 0.2
 T = TypeVar("T")
 
 
-def user_cache() -> Path:
-    """Where sources keep what they fetch, if nobody names a folder."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("rampart")
-
-
 def kept_or_fetched(
     kept: Path, whole: Callable[[Path], T | None], fetch: Callable[[Path], Path]
 ) -> T:

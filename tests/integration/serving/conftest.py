@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-READY = re.compile(r"^Serving rampart at (http://[\d.]+:\d+) \(REST\) and ([\d.]+:\d+) \(gRPC\)$")
+READY = re.compile(r"^Serving [\w, ]+ at (http://[\d.]+:\d+) \(REST\) and ([\d.]+:\d+) \(gRPC\)$")
 TEXTS = [
     "Win a free prize today\n\nClick here to claim your money. Limited offer, act now!",
     "The meeting moved to Thursday\n\nI have attached the patch for review.",

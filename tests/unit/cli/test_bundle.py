@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -100,3 +101,26 @@ def test_square_brackets_in_a_path_are_no_markup(
     folder = tmp_path / "[red]x[/blue]"
     shutil.copytree(bundle, folder)
     assert f"{folder} is whole" in rampart("bundle", "verify", folder).out
+
+
+def test_fetch_says_where_the_bundle_is_and_cache_shows_it(
+    rampart: Command, bundle: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    said = rampart("bundle", "fetch", f"file://{bundle}", "--folder", cache)
+    assert said.code == 0, said.err
+    folder = Path(said.out.strip())
+    assert read_manifest(folder) == read_manifest(bundle)
+    shown = rampart("bundle", "cache", "--folder", cache)
+    assert read_manifest(bundle).id[:16] in shown.out
+    [entry] = json.loads(rampart("bundle", "cache", "--folder", cache, "--json").out)["entries"]
+    assert entry["name"] == read_manifest(bundle).id
+    cleared = rampart("bundle", "cache", "--folder", cache, "--clear")
+    assert cleared.out.startswith("Removed 1,")
+    assert not folder.exists()
+
+
+def test_fetch_names_an_address_that_holds_none(rampart: Command, tmp_path: Path) -> None:
+    said = rampart("bundle", "fetch", f"file://{tmp_path}/none", "--folder", tmp_path / "cache")
+    assert said.code == 6
+    assert f"file://{tmp_path}/none" in said.err

@@ -36,7 +36,8 @@ def test_the_commands_are_those_that_are_documented() -> None:
     assert set(COMMANDS) == {
         "", "data", "data fetch", "data describe",
         "pipeline", "pipeline describe", "pipeline run", "pipeline compile", "pipeline submit",
-        "bundle", "bundle show", "bundle verify", "privacy", "privacy report", "privacy redact",
+        "bundle", "bundle show", "bundle verify", "bundle fetch", "bundle cache",
+        "privacy", "privacy report", "privacy redact",
         "serve", "serve-explainer",
         "score", "explain", "evaluate", "demo",
     }  # fmt: skip

