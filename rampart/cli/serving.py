@@ -91,6 +91,37 @@ def serve_explainer(
     run(settings)
 
 
+def serve_transformer(
+    *,
+    predictor: Annotated[str, typer.Option(help="Address of the predictor's gRPC.")] = (
+        "127.0.0.1:8081"
+    ),
+    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8070,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8071,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    model_name: Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")] = "rampart",
+) -> None:
+    """Take raw mails, ask a predictor about their texts, and say where in the mails its spans are.
+
+    The input is `mail`, BYTES; outputs `part`, `raw_span` and `raw_exact` place each span, and
+    `text`, if asked for, is what was read. Limits are read from RAMPART_* variables; `python -m
+    serving.transformer --help` lists them.
+    """
+    from serving.transformer.settings import TransformerSettings
+
+    settings = _checked(
+        TransformerSettings,
+        predictor_host=predictor,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        host=host,
+        model_name=model_name,
+    )
+    from serving.transformer.server import serve as run
+
+    run(settings)
+
+
 def _checked(kind: type[S], **given: Any) -> S:
     from pydantic import ValidationError
 

@@ -9,18 +9,11 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 
-from rampart.errors import InputError, OverloadedError, RampartError, TooLargeError
 from rampart.models.base import Floats
+from serving.predictor import messages
 from serving.predictor.sdk import pb, pb_grpc
 
 _NO_EXPLANATION = {"explain": "none", "top_k": "0"}
-_ERRORS: dict[grpc.StatusCode, type[RampartError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InputError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: TooLargeError,
-    grpc.StatusCode.UNAVAILABLE: OverloadedError,
-    grpc.StatusCode.DEADLINE_EXCEEDED: OverloadedError,
-    grpc.StatusCode.NOT_FOUND: InputError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +47,11 @@ class PredictorClient:
     """Calls one model of a predictor; safe to use from several threads."""
 
     def __init__(self, address: str, model: str, *, batch: int, deadline: float) -> None:
-        self._address = address if _has_port(address) else f"{address}:80"
+        self._address = messages.with_port(address)
         self._model = model
         self._batch = batch
         self._deadline = deadline
-        unlimited = [("grpc.max_receive_message_length", -1)]
-        self._channel = grpc.insecure_channel(self._address, options=unlimited)
+        self._channel = grpc.insecure_channel(self._address, options=messages.UNLIMITED)
         self._stub = pb_grpc.GRPCInferenceServiceStub(self._channel)
 
     def close(self) -> None:
@@ -83,8 +75,7 @@ class PredictorClient:
             RampartError: what the predictor refused, or that it cannot be reached.
         """
         answer = self._infer(texts, parameters, ())
-        columns = {output.name: _values(output) for output in answer.outputs}
-        about = {name: value.string_param for name, value in answer.parameters.items()}
+        columns, about = messages.columns(answer), messages.about(answer)
         harmless, threat = about["labels"].split(",")
         models = tuple(filter(None, about["models"].split(",")))
         each = np.array(columns["model_probability"], dtype=np.float64)
@@ -109,47 +100,17 @@ class PredictorClient:
         found: list[float] = []
         for first in range(0, len(texts), self._batch):
             answer = self._infer(texts[first : first + self._batch], parameters, ("logit",))
-            found += _values(answer.outputs[0])
+            found += messages.columns(answer)["logit"]
         return np.array(found, dtype=np.float64)
 
     def _infer(
         self, texts: Sequence[str], parameters: dict[str, str], outputs: Sequence[str]
     ) -> Any:
-        given = pb.ModelInferRequest.InferInputTensor(
-            name="text", datatype="BYTES", shape=[len(texts)]
-        )
-        given.contents.bytes_contents.extend(text.encode() for text in texts)
-        request = pb.ModelInferRequest(
-            model_name=self._model,
-            inputs=[given],
-            outputs=[
-                pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in outputs
-            ],
-            parameters={
-                name: pb.InferParameter(string_param=value)
-                for name, value in (parameters | _NO_EXPLANATION).items()
-            },
-        )
+        request = messages.request(self._model, texts, parameters | _NO_EXPLANATION, outputs)
         try:
             return self._stub.ModelInfer(request, timeout=self._deadline)
         except grpc.RpcError as error:
-            kind = _ERRORS.get(error.code())
-            if kind is None:
+            refused = messages.refusal(self._address, error)
+            if refused is None:
                 raise
-            if kind is OverloadedError:
-                raise OverloadedError(
-                    f"The predictor at {self._address} does not answer: {error.details()}.",
-                    "Try again in a second.",
-                ) from None
-            raise kind(f"The predictor refused: {error.details()}") from None
-
-
-def _has_port(address: str) -> bool:
-    return address.rpartition("]")[2].count(":") == 1
-
-
-def _values(output: Any) -> list[Any]:
-    """The elements of an output without raw contents, strings decoded."""
-    [(field, values)] = output.contents.ListFields() or [(None, [])]
-    del field
-    return [value.decode() if isinstance(value, bytes) else value for value in values]
+            raise refused from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rampart.bundle.cache import Holding
 from rampart.errors import InputError
@@ -15,7 +15,7 @@ from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
 from serving.predictor import metrics
 from serving.predictor.codec import v1, v2_grpc, v2_rest
-from serving.predictor.codec.answer import INPUTS, OUTPUTS, Answer
+from serving.predictor.codec.answer import INPUTS, OUTPUTS, Answer, Signature
 from serving.predictor.codec.call import Call
 from serving.predictor.codec.request import Limits
 from serving.predictor.sdk import Model, pb
@@ -28,6 +28,9 @@ class ProtocolModel(Model):  # type: ignore[misc]
     So KServe's histograms of the three show what each costs. The payload is what the protocol
     brought: a `V2Body`, a gRPC message, or a V1 document.
     """
+
+    inputs: ClassVar[tuple[Signature, ...]] = INPUTS
+    outputs: ClassVar[tuple[Signature, ...]] = OUTPUTS
 
     def __init__(self, name: str, worker: Queued, limits: Limits) -> None:
         super().__init__(name)
@@ -52,11 +55,11 @@ class ProtocolModel(Model):  # type: ignore[misc]
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Inputs as the V2 metadata has them."""
-        return [signature.as_document() for signature in INPUTS]
+        return [signature.as_document() for signature in self.inputs]
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Outputs as the V2 metadata has them."""
-        return [signature.as_document() for signature in OUTPUTS]
+        return [signature.as_document() for signature in self.outputs]
 
     async def preprocess(
         self,

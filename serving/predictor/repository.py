@@ -290,6 +290,8 @@ class BundleRepository(ModelRepositoryExtension):  # type: ignore[misc]
 
     def _allow(self, name: str) -> None:
         if not self._control:
+            if self._model_registry.get_model(name) is None:
+                raise ModelNotFound(name)
             raise InputError(
                 f"Model {name} is not loaded or unloaded over the network.",
                 "Start the server with model_control to allow it, or send it SIGHUP.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, cast
 
 import grpc  # type: ignore[import-untyped]
@@ -12,6 +13,9 @@ from rampart.errors import InputError, UnknownModelError
 from serving.predictor.refusal import refuse
 from serving.predictor.sdk import InferenceServicer, ModelNotReady, pb, pb_grpc
 from serving.predictor.settings import ServerSettings
+
+SECONDS_LEFT: ContextVar[float | None] = ContextVar("seconds_left", default=None)
+"""How long the client of the gRPC call that is being answered will wait, if it said so."""
 
 _Method = Callable[[Any, Any], Awaitable[Any]]
 
@@ -28,6 +32,7 @@ class PredictorServicer(InferenceServicer):  # type: ignore[misc]
         if not await self._data_plane.model_ready(name, True):  # noqa: FBT003 - its signature
             raise ModelNotReady(name)
         headers = dict(list(context.invocation_metadata() or ()))
+        SECONDS_LEFT.set(context.time_remaining())
         reply, _ = await self._data_plane.infer(model_name=name, request=request, headers=headers)
         return reply
 

@@ -40,7 +40,8 @@ OUTPUTS = (
     Signature("model_probability", "FP32", (-1, -1)),
     Signature("id", "BYTES", (-1,)),
 )
-_DATATYPES = {output.name: output.datatype for output in OUTPUTS}
+_DATATYPES = {"f": "FP32", "i": "INT64", "b": "BOOL", "O": "BYTES"}
+Values = NDArray[Any] | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Answer:
         models: names of the bundle's models, in its order.
         method: how contributions are come by; `terms` are the plain ones of the sum.
         spent: what explanations on request cost, for the response's parameters.
+        extra: outputs that a server adds to the predictor's, by name.
     """
 
     request: ScoreRequest
@@ -66,6 +68,7 @@ class Answer:
     models: tuple[str, ...] = ()
     method: str = "terms"
     spent: Mapping[str, str | float] = field(default_factory=dict)
+    extra: Mapping[str, Values] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, str | float]:
         """Response parameters, in types that JSON has."""
@@ -81,31 +84,35 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class OutputTensor:
-    """One output; `values` is an array of numbers, or a list of strings for BYTES."""
+    """One output; `values` is an array of numbers, or strings in a list or an array of objects."""
 
     name: str
-    values: NDArray[Any] | list[str]
+    values: Values
 
     @property
     def datatype(self) -> str:
         """V2's name of the type."""
-        return _DATATYPES[self.name]
+        return "BYTES" if isinstance(self.values, list) else _DATATYPES[self.values.dtype.kind]
 
     @property
     def shape(self) -> list[int]:
         """Lengths of its dimensions."""
         return [len(self.values)] if isinstance(self.values, list) else list(self.values.shape)
 
-    def flat(self) -> NDArray[Any] | list[str]:
-        """The elements in row-major order."""
-        return self.values if isinstance(self.values, list) else self.values.reshape(-1)
+    def flat(self) -> Values:
+        """The elements in row-major order; strings in a list."""
+        if isinstance(self.values, list):
+            return self.values
+        flat = self.values.reshape(-1)
+        return flat.tolist() if flat.dtype.kind == "O" else flat
 
     def raw(self) -> bytes:
         """The elements in V2's binary form: little-endian, strings behind their length."""
-        if isinstance(self.values, list):
-            encoded = [value.encode() for value in self.values]
+        flat = self.flat()
+        if isinstance(flat, list):
+            encoded = [value.encode() for value in flat]
             return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
-        return self.values.astype(self.values.dtype.newbyteorder("<"), copy=False).tobytes()
+        return flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def output_tensors(answer: Answer) -> dict[str, OutputTensor]:
@@ -121,7 +128,7 @@ def output_tensors(answer: Answer) -> dict[str, OutputTensor]:
     span, contribution = _explanations(verdicts, answer.request.options.spans)
     logit = np.array([verdict.logit for verdict in verdicts], dtype=np.float32)
     bias = logit.astype(np.float64) - contribution.sum(axis=1, dtype=np.float64)
-    values: dict[str, NDArray[Any] | list[str]] = {
+    values: dict[str, Values] = {
         "label": [verdict.label for verdict in verdicts],
         "probability": np.array([verdict.probability for verdict in verdicts], dtype=np.float32),
         "logit": logit,
@@ -133,6 +140,7 @@ def output_tensors(answer: Answer) -> dict[str, OutputTensor]:
             [[verdict.models.get(name, -1.0) for name in answer.models] for verdict in verdicts],
             dtype=np.float32,
         ).reshape(len(verdicts), len(answer.models)),
+        **answer.extra,
     }
     if answer.request.ids is not None:
         values["id"] = [name or "" for name in answer.request.ids]

@@ -50,6 +50,10 @@ class Limits:
         explanations: that there are; the first is given when the request does not say.
         evaluations: the most texts that may be scored for one explanation.
         seconds: the longest that one explanation may take.
+        input: name of the input with the texts.
+        raw: whether they may be any bytes; what is not UTF-8 of them is then escaped by surrogates.
+        extra: outputs beside the predictor's.
+        by_name: those of them that are sent to whom names them only.
     """
 
     texts: int = 256
@@ -59,6 +63,10 @@ class Limits:
     explanations: tuple[str, ...] = ("contributions", "none")
     evaluations: int = 0
     seconds: float = 0.0
+    input: str = "text"
+    raw: bool = False
+    extra: tuple[str, ...] = ()
+    by_name: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +224,7 @@ def check_sizes(texts: Sequence[str], limits: Limits) -> None:
         # A code point takes at most four bytes, so most texts need not be encoded to be measured.
         if len(text) * 4 <= limits.text_bytes:
             continue
-        size = len(text.encode())
+        size = len(text.encode("utf-8", "surrogateescape"))
         if size > limits.text_bytes:
             raise TooLargeError(
                 f"Text {index} takes {size} bytes, and at most {limits.text_bytes} are read.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rampart.errors import InputError
-from serving.predictor.codec.answer import INPUTS, OUTPUTS
+from serving.predictor.codec.answer import OUTPUTS
 from serving.predictor.codec.request import (
     Limits,
     ScoreRequest,
@@ -17,7 +17,6 @@ from serving.predictor.codec.request import (
     shown,
 )
 
-_INPUT_NAMES = tuple(signature.name for signature in INPUTS)
 _OUTPUT_NAMES = tuple(signature.name for signature in OUTPUTS)
 _LENGTH = 4
 
@@ -43,37 +42,38 @@ def score_request(
     """
     named: dict[str, InputTensor] = {}
     for tensor in tensors:
-        if tensor.name not in _INPUT_NAMES:
+        if tensor.name not in (limits.input, "id"):
             raise InputError(
                 f"Input {shown(tensor.name)} is not known here.",
-                "Send 'text' and, if you like, 'id', both BYTES.",
+                f"Send {limits.input!r} and, if you like, 'id', both BYTES.",
             )
         if tensor.name in named:
             raise InputError(f"Input {tensor.name!r} comes twice.", "Send it once.")
         named[tensor.name] = tensor
-    if "text" not in named:
-        raise InputError("Input 'text' is missing.", "Send it as BYTES of shape [n].")
+    if limits.input not in named:
+        raise InputError(f"Input {limits.input!r} is missing.", "Send it as BYTES of shape [n].")
     chosen = options(parameters, limits)
-    count = _count(named["text"])
+    count = _count(named[limits.input])
     check_count(count, limits)
-    texts = _strings(named["text"], count)
+    texts = _strings(named[limits.input], count, raw=limits.raw)
     check_sizes(texts, limits)
     return ScoreRequest(tuple(texts), chosen, _ids(named.get("id"), count))
 
 
-def wanted_outputs(names: Sequence[str], *, with_ids: bool) -> tuple[str, ...]:
-    """The outputs to send, in the order asked for; all there are when none is named.
+def wanted_outputs(names: Sequence[str], limits: Limits, *, with_ids: bool) -> tuple[str, ...]:
+    """The outputs to send, in the order asked for; when none is named all but those `by_name`.
 
     Raises:
         InputError: one is unknown or named twice, or is `id` where the request had none.
     """
+    known = _OUTPUT_NAMES + limits.extra
     if not names:
-        return tuple(name for name in _OUTPUT_NAMES if with_ids or name != "id")
+        left_out = limits.by_name if with_ids else limits.by_name | {"id"}
+        return tuple(name for name in known if name not in left_out)
     for name in names:
-        if name not in _OUTPUT_NAMES:
+        if name not in known:
             raise InputError(
-                f"Output {shown(name)} is not known here.",
-                f"The outputs are {', '.join(_OUTPUT_NAMES)}.",
+                f"Output {shown(name)} is not known here.", f"The outputs are {', '.join(known)}."
             )
     if len(set(names)) != len(names):
         raise InputError("An output is asked for twice.", "Name each output once.")
@@ -102,12 +102,13 @@ def _ids(tensor: InputTensor | None, count: int) -> tuple[str, ...] | None:
         return None
     if (ids := _count(tensor)) != count:
         raise InputError(
-            f"Input 'id' has {ids} elements and input 'text' {count}.", "Send an id for each text."
+            f"Input 'id' has {ids} elements, and there are {count} texts.",
+            "Send an id for each text.",
         )
     return tuple(_strings(tensor, count))
 
 
-def _strings(tensor: InputTensor, count: int) -> list[str]:
+def _strings(tensor: InputTensor, count: int, *, raw: bool = False) -> list[str]:
     data = tensor.data
     elements: Iterable[Any]
     if isinstance(data, bytes):
@@ -120,6 +121,11 @@ def _strings(tensor: InputTensor, count: int) -> list[str]:
                 "elements of data.",
                 "Make the shape say how many elements there are.",
             )
+    if raw:
+        elements = (
+            element.decode("utf-8", "surrogateescape") if isinstance(element, bytes) else element
+            for element in elements
+        )
     return [_string(tensor.name, index, element) for index, element in enumerate(elements)]
 
 

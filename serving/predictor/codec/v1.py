@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 
+import numpy as np
 import orjson
 
 from rampart.errors import InputError
@@ -19,7 +23,6 @@ from serving.predictor.codec.request import (
 )
 
 _SHAPE = 'Send {"instances": ["a text", ...]} or {"instances": [{"text": "a text"}, ...]}.'
-_FIELDS = frozenset({"text", "id"})
 
 
 def decode(body: object, limits: Limits) -> Call:
@@ -47,19 +50,33 @@ def decode(body: object, limits: Limits) -> Call:
     document.pop("signature_name", None)
     chosen = options({**document, **(parameters or {})}, limits)
     check_count(len(instances), limits)
-    texts = [_text(index, instance) for index, instance in enumerate(instances)]
+    texts = [_text(index, instance, limits) for index, instance in enumerate(instances)]
     check_sizes(texts, limits)
-    return Call(ScoreRequest(tuple(texts), chosen, _ids(instances)), encode)
+    return Call(
+        ScoreRequest(tuple(texts), chosen, _ids(instances)),
+        partial(encode, left_out=limits.by_name),
+    )
 
 
-def encode(answer: Answer) -> dict[str, Any]:
+def encode(answer: Answer, left_out: Collection[str] = ()) -> dict[str, Any]:
     """The answer as V1 has it: a prediction for each instance, with its id if it had one."""
     ids = answer.request.ids or (None,) * len(answer.verdicts)
     predictions = [
-        verdict.as_document() | ({} if name is None else {"id": name})
-        for verdict, name in zip(answer.verdicts, ids, strict=True)
+        verdict.as_document()
+        | _extra(answer, row, left_out)
+        | ({} if name is None else {"id": name})
+        for row, (verdict, name) in enumerate(zip(answer.verdicts, ids, strict=True))
     ]
     return {"predictions": predictions, "parameters": answer.parameters()}
+
+
+def _extra(answer: Answer, row: int, left_out: Collection[str]) -> dict[str, Any]:
+    """What a server adds to a verdict, as plain JSON has it."""
+    added = {name: values[row] for name, values in answer.extra.items() if name not in left_out}
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in added.items()
+    }
 
 
 def _document(body: object) -> dict[str, Any]:
@@ -73,18 +90,34 @@ def _document(body: object) -> dict[str, Any]:
     return dict(body)
 
 
-def _text(index: int, instance: object) -> str:
+def _text(index: int, instance: object, limits: Limits) -> str:
     text = instance
     if isinstance(instance, dict):
-        text = instance.get("text")
-        unknown = [field for field in instance if field not in _FIELDS]
+        # What is not text comes as V1 has it for any bytes.
+        fields = (limits.input, "id", *(("b64",) if limits.raw else ()))
+        unknown = [field for field in instance if field not in fields]
         if unknown:
             raise InputError(
-                f"Instance {index} has a field {shown(unknown[0])}.", "The fields are text and id."
+                f"Instance {index} has a field {shown(unknown[0])}.",
+                f"The fields are {' and '.join(fields)}.",
             )
+        text = instance.get(limits.input)
+        if "b64" in instance:
+            text = _from_base64(index, instance["b64"])
     if not isinstance(text, str):
-        raise InputError(f"Instance {index} is {shown(instance)}.", _SHAPE)
+        example = _SHAPE.replace('"text"', f'"{limits.input}"')
+        raise InputError(f"Instance {index} is {shown(instance)}.", example)
     return text
+
+
+def _from_base64(index: int, value: object) -> str:
+    try:
+        content = base64.b64decode(value, validate=True) if isinstance(value, str) else None
+    except ValueError:
+        content = None
+    if content is None:
+        raise InputError(f"Field b64 of instance {index} is {shown(value)}.", "Send base64.")
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _ids(instances: list[Any]) -> tuple[str | None, ...] | None:

@@ -15,7 +15,12 @@ from serving.predictor.codec.request import Limits, shown
 from serving.predictor.codec.tensor import InputTensor, score_request, wanted_outputs
 from serving.predictor.sdk import pb
 
-_CONTENTS = {"BYTES": "bytes_contents", "FP32": "fp32_contents", "INT64": "int64_contents"}
+_CONTENTS = {
+    "BYTES": "bytes_contents",
+    "FP32": "fp32_contents",
+    "INT64": "int64_contents",
+    "BOOL": "bool_contents",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def decode(message: Any, limits: Limits) -> Call:
     ]
     request = score_request(tensors, _parameters(message.parameters), limits)
     names = [output.name for output in message.outputs]
-    outputs = wanted_outputs(names, with_ids=request.ids is not None)
+    outputs = wanted_outputs(names, limits, with_ids=request.ids is not None)
     wanted = _Wanted(message.id or str(uuid.uuid4()), message.model_name, outputs, raw)
     return Call(request, partial(encode, wanted))
 

@@ -63,7 +63,7 @@ def decode(body: V2Body, model_name: str, limits: Limits) -> Call:
     reader.close()
     parameters = _parameters(document, "The request")
     request = score_request(tensors, parameters, limits)
-    outputs = _outputs(document, parameters, with_ids=request.ids is not None)
+    outputs = _outputs(document, parameters, limits, with_ids=request.ids is not None)
     wanted = _Wanted(_response_id(document), model_name, outputs)
     return Call(request, partial(encode, wanted))
 
@@ -176,10 +176,10 @@ def _input(entry: dict[str, Any], reader: _BinaryReader) -> InputTensor:
 
 
 def _outputs(
-    document: dict[str, Any], parameters: dict[str, Any], *, with_ids: bool
+    document: dict[str, Any], parameters: dict[str, Any], limits: Limits, *, with_ids: bool
 ) -> tuple[tuple[str, bool], ...]:
     entries = _entries(document, "outputs")
-    names = wanted_outputs([entry["name"] for entry in entries], with_ids=with_ids)
+    names = wanted_outputs([entry["name"] for entry in entries], limits, with_ids=with_ids)
     default = _flag(parameters, "binary_data_output", otherwise=False)
     asked = {
         entry["name"]: _flag(

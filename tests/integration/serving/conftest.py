@@ -67,29 +67,34 @@ def texts():
     return TEXTS
 
 
+@contextmanager
+def running(module, log, *arguments, env=None):
+    """A server of ours on free ports, ended afterwards; its stderr goes to `log`."""
+    command = [sys.executable, "-m", module, "--host", "127.0.0.1"]
+    command += ["--http_port", "0", "--grpc_port", "0", *arguments]
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env
+        ) as process,
+    ):
+        try:
+            line = process.stdout.readline()
+            said = READY.match(line)
+            assert said, line + log.read_text()
+            yield Running(process, said[1], said[2], log)
+        finally:
+            process.kill()
+
+
 @pytest.fixture(scope="session")
 def launch(bundle, tmp_path_factory):
     """Starts a predictor on free ports, with more arguments if given, and ends it afterwards."""
 
-    @contextmanager
     def launched(*arguments, env=None):
         log = tmp_path_factory.mktemp("predictor") / "stderr.txt"
-        command = [sys.executable, "-m", "serving.predictor", "--bundle", str(bundle)]
-        command += ["--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0"]
-        command += ["--threads", "1", *arguments]
-        with (
-            log.open("w") as stderr,
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env
-            ) as process,
-        ):
-            try:
-                line = process.stdout.readline()
-                said = READY.match(line)
-                assert said, line + log.read_text()
-                yield Running(process, said[1], said[2], log)
-            finally:
-                process.kill()
+        usual = ("--bundle", str(bundle), "--threads", "1")
+        return running("serving.predictor", log, *usual, *arguments, env=env)
 
     return launched
 

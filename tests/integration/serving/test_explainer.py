@@ -1,14 +1,12 @@
 """A real explainer process over a real predictor process."""
 
 import asyncio
-import subprocess
-import sys
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.integration.serving.conftest import READY, Running
+from tests.integration.serving.conftest import running
 
 TEXT = "Win a free prize today\n\nClick here to claim your money. See you at lunch."
 EFFORT = {"evaluations": 60, "seed": 3}
@@ -17,20 +15,9 @@ EFFORT = {"evaluations": 60, "seed": 3}
 @pytest.fixture(scope="module")
 def explainer(server, tmp_path_factory):
     log = tmp_path_factory.mktemp("explainer") / "stderr.txt"
-    command = [sys.executable, "-m", "serving.explainer", "--predictor_host", server.grpc]
-    command += ["--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0"]
-    command += ["--evaluations", "200", "--max_texts", "3"]
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
-    ):
-        try:
-            line = process.stdout.readline()
-            said = READY.match(line)
-            assert said, line + log.read_text()
-            yield Running(process, said[1], said[2], log)
-        finally:
-            process.kill()
+    arguments = ("--predictor_host", server.grpc, "--evaluations", "200", "--max_texts", "3")
+    with running("serving.explainer", log, *arguments) as process:
+        yield process
     assert log.read_text() == ""
 
 
@@ -158,15 +145,10 @@ def test_too_many_texts_are_refused(explainer, ask):
 
 
 def test_without_a_predictor_the_answer_is_try_again(tmp_path):
-    command = [sys.executable, "-m", "serving.explainer", "--predictor_host", "127.0.0.1:9"]
-    command += ["--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = READY.match(process.stdout.readline())[1]
-            body = {"instances": [TEXT]}
-            reply = httpx.post(f"{url}/v1/models/rampart:explain", json=body, timeout=60)
-        finally:
-            process.kill()
+    arguments = ("--predictor_host", "127.0.0.1:9")
+    with running("serving.explainer", tmp_path / "stderr.txt", *arguments) as alone:
+        body = {"instances": [TEXT]}
+        reply = httpx.post(f"{alone.url}/v1/models/rampart:explain", json=body, timeout=60)
     assert reply.status_code == 503
     assert "does not answer" in reply.json()["error"]
     assert reply.headers["Retry-After"]

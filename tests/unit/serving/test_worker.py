@@ -63,7 +63,7 @@ def test_a_caller_that_went_away_costs_nothing():
         await asyncio.sleep(0)
         gate.set()
         await first
-        await drained(worker)
+        await drained([worker])
         return ran
 
     assert asyncio.run(main()) == []
@@ -74,7 +74,7 @@ def test_drained_waits_for_what_runs_and_what_waits():
         worker, gate = Worker(waiting=2), threading.Event()
         calls = [asyncio.create_task(worker.run(gate.wait)) for _ in range(2)]
         await asyncio.sleep(0.01)
-        emptied = asyncio.create_task(drained(worker))
+        emptied = asyncio.create_task(drained([worker]))
         await asyncio.sleep(0.1)
         assert not emptied.done()
         gate.set()
