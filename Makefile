@@ -12,7 +12,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras lock \
+.PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras test-graph lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -50,12 +50,15 @@ types: setup ## Check types, strictly
 
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
-	$(RUN)/coverage run -m pytest -m "not cluster and not extras" $(ARGS)
+	$(RUN)/coverage run -m pytest -m "not cluster and not extras and not graph" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
 test-extras: setup ## Install each extra, and Alibi, from its own lock, and use its part there
 	$(RUN)/python -m pytest -m extras tests/project tests/integration/serving $(ARGS)
+
+test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and answer behind it
+	$(RUN)/python -m pytest -m graph tests/integration/serving $(ARGS)
 
 fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
 	$(RUN)/python -m tests.fuzz $(ARGS)

@@ -122,6 +122,48 @@ def serve_transformer(
     run(settings)
 
 
+def serve_aggregator(
+    *,
+    method: Annotated[
+        str, typer.Option(help="How answers become one: voting, weighted or stacking.")
+    ] = "voting",
+    weights: Annotated[
+        str, typer.Option(help="Of each step, such as ngram=0.7,encoder=0.3; all alike if unset.")
+    ] = "",
+    intercept: Annotated[float, typer.Option(help="What stacking adds.")] = 0.0,
+    threshold: Annotated[float, typer.Option(help="Probability from which it is a threat.")] = 0.5,
+    missing: Annotated[
+        str, typer.Option(help="Where a step has failed: refuse, or ignore it.")
+    ] = "refuse",
+    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8060,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8061,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    model_name: Annotated[str, typer.Option(help="Name in URLs.")] = "rampart",
+) -> None:
+    """Make one answer of several models', as a step behind an InferenceGraph's Ensemble.
+
+    It takes {step: response} and gives one V2 response, or V1's where it was asked by V1. Limits
+    are read from RAMPART_* variables; `python -m serving.aggregator --help` lists them.
+    """
+    from serving.aggregator.settings import AggregatorSettings
+
+    settings = _checked(
+        AggregatorSettings,
+        method=method,
+        weights=weights,
+        intercept=intercept,
+        threshold=threshold,
+        missing=missing,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        host=host,
+        model_name=model_name,
+    )
+    from serving.aggregator.server import serve as run
+
+    run(settings)
+
+
 def _checked(kind: type[S], **given: Any) -> S:
     from pydantic import ValidationError
 

@@ -65,8 +65,8 @@ class ProtocolModel(Model):  # type: ignore[misc]
         self,
         payload: Any,
         headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
-    ) -> Call:
-        """Decode a request.
+    ) -> Any:
+        """Decode a request into a `Call`.
 
         Raises:
             InputError: the request is wrong; or over a limit, as a TooLargeError.

@@ -41,7 +41,7 @@ class V2Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """The response's id, model and outputs, each with whether it goes in binary."""
 
     id: str
@@ -64,11 +64,11 @@ def decode(body: V2Body, model_name: str, limits: Limits) -> Call:
     parameters = _parameters(document, "The request")
     request = score_request(tensors, parameters, limits)
     outputs = _outputs(document, parameters, limits, with_ids=request.ids is not None)
-    wanted = _Wanted(_response_id(document), model_name, outputs)
+    wanted = Wanted(_response_id(document), model_name, outputs)
     return Call(request, partial(encode, wanted))
 
 
-def encode(wanted: _Wanted, answer: Answer) -> V2Reply:
+def encode(wanted: Wanted, answer: Answer) -> V2Reply:
     """The answer with the outputs that were asked for."""
     tensors = output_tensors(answer)
     described: list[dict[str, Any]] = []

@@ -38,7 +38,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "pipeline", "pipeline describe", "pipeline run", "pipeline compile", "pipeline submit",
         "bundle", "bundle show", "bundle verify", "bundle fetch", "bundle cache",
         "privacy", "privacy report", "privacy redact",
-        "serve", "serve-explainer", "serve-transformer",
+        "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
         "score", "explain", "evaluate", "demo",
     }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""What an InferenceGraph's Ensemble leaves to others: several models' answers made into one."""
