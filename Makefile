@@ -16,7 +16,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
-	benchmark-compression \
+	benchmark-compression benchmark-endurance \
 	clean distclean
 
 help: ## List the targets
@@ -95,6 +95,9 @@ benchmark-importance: setup ## Print what features are worth to the trees and wh
 
 benchmark-serving: setup ## Print requests/s, latency and memory beside other servers (needs wrk)
 	$(RUN)/python -m benchmarks.serving $(ARGS)
+
+benchmark-endurance: setup ## Print 30 minutes' load, overload, and 10,000 requests while bundles change
+	$(RUN)/python -m benchmarks.serving.endurance $(ARGS)
 
 benchmark-compression: setup ## Print what an encoder with 8-bit weights costs and saves
 	$(RUN)/python -m benchmarks.compression $(ARGS)

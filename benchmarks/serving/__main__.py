@@ -29,7 +29,6 @@ from rich.table import Table
 from benchmarks import corpus
 from benchmarks.serving.peers.work import BUNDLE, CASCADE, ENCODER, ENSEMBLE, THREADS, WORK, scorer
 from benchmarks.serving.servers import Server, checked, everything, resident, running
-from rampart.data import splits
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.drawing import COLOURS, plot
 
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = FOLDER.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(width=150)
-    texts = _texts(given.source, given.seed)
+    texts = corpus.held_out(given.source, given.seed)
     found: dict[str, dict[int, list[Figures]]] = defaultdict(lambda: defaultdict(list))
     memory: dict[str, list[float]] = defaultdict(list)
     servers = [one for one in everything(folder) if given.only in one.name]
@@ -94,12 +93,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (folder / "results.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     (folder / "throughput.svg").write_text(_picture(found), encoding="utf-8")
     console.print(f"Kept in {FOLDER}/results.json, drawn in {FOLDER}/throughput.svg")
-
-
-def _texts(source: str, seed: int) -> list[str]:
-    tested = splits.split(corpus.messages(source), seed=seed, timed=False)
-    texts: list[str] = tested[tested["split"] == "test"]["text"].tolist()
-    return texts
 
 
 def _load(

@@ -219,6 +219,6 @@ def test_traces_and_deadlines_are_passed_on_and_nothing_else(tmp_path):
     assert "cookie" not in first
     assert "traceparent" not in second
     assert third["traceparent"] == TRACE
-    assert 15 < usual <= 20
-    assert envoys <= 3
-    assert clients <= 5
+    assert 15 < usual < 21
+    assert envoys < 4
+    assert clients < 6
