@@ -1,91 +1,118 @@
 """What smaller variants of the encoder cost and save: `make benchmark-compression`.
 
-The encoder of a bundle as it is and with 8-bit weights: bytes on disk, what loading and running it
-adds to a process's resident memory, CPU milliseconds a batch of 1 and of 8 texts of 32 and of 126
-tokens on one thread, and its quality on held-out mails (the test part of the campaign split), with
-the other models beside it too. Each variant's cost is measured in a process of its own, in turns.
+Every variant of the demo's encoder that there is, made from its training data and judged on its
+validation data as the pipeline does it, TorchScript and eager PyTorch beside them; then each on
+held-out mails (the test part of the campaign split), alone and with the bundle's other models. Cost
+is measured in a process of its own for each, on one thread, in several rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-import time
-from collections import defaultdict
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import corpus
-from rampart.compression.quantisation import quantise_encoder
+from rampart.compression.costs import SHAPES, Cost, measure_cost, shape_name
+from rampart.compression.report import page
+from rampart.compression.variants import FLOAT, REFERENCES, VARIANTS, Source, compare
 from rampart.data import splits
-from rampart.data.cleaning import AlignedText, clean
+from rampart.data.cleaning import clean
+from rampart.data.labelled import Labelled
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.ensembles.base import Stage
 from rampart.evaluation.metrics import measure
 from rampart.evaluation.scored import Scored
 from rampart.inference.engine import Engine
 from rampart.models.base import sigmoid
-from rampart.models.encoder import ONNX_FILE, EncoderModel
+from rampart.models.encoder import EncoderModel
 
 FOLDER = Path("build/benchmarks/compression")
-_SHAPES = tuple((texts, tokens) for texts in (1, 8) for tokens in (32, 126))
-_REPEATS = 60
+_OUTPUTS = Path("build/demo/pipeline/outputs")
 _SHOWN = ("f1", "recall_at_1_fpr", "pr_auc")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Make, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/demo/bundle"))
+    parser.add_argument("--network", type=Path, help="the trained encoder; the demo's by default")
     parser.add_argument("--source", default=SPAM_ASSASSIN, help="that the bundle was trained on")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     given = parser.parse_args(arguments)
-    console = Console(width=150)
-    usual, small = given.bundle / "encoder", FOLDER / "int8"
+    console = Console(width=170)
+    names = [FLOAT, *(name for name in given.variants if name != FLOAT)]
+    messages = splits.split(corpus.messages(given.source), seed=given.seed, timed=False)
+    train, validation = (Labelled.part(messages, "split", one) for one in ("train", "validation"))
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    source = Source(given.bundle / "encoder", given.network or _newest(), train, given.seed)
+    comparison = compare(source, names, validation, FOLDER)
+    (FOLDER / "comparison.html").write_text(page(comparison), encoding="utf-8")
+    rounds = {name: [comparison.variants[place].cost] for place, name in enumerate(names)}
+    for _ in range(given.rounds - 1):
+        for name in names:
+            rounds[name].append(measure_cost(FOLDER / name))
+    for variant in comparison.variants:
+        console.print(f"{variant.name}: {variant.note}", style="dim")
+    console.print(_costs(rounds))
+    tested = messages[messages["split"] == "test"]
     console.print(
-        f"{quantise_encoder(usual, small)} tables of weights became integers", style="dim"
+        _quality(given.bundle, names, tested["text"].tolist(), tested["label"].to_numpy())
     )
-    variants = {"float 32": usual, "int8, dynamic, per channel": small}
-    rounds: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for _ in range(given.rounds):
-        for name, folder in variants.items():
-            rounds[name].append(_apart(folder))
-    cost = _table("Cost: median of the rounds (lowest to highest)", "MB on disk", "MB resident",
-                  *(f"ms CPU, {texts} x {tokens} tokens" for texts, tokens in _SHAPES))  # fmt: skip
-    for name, folder in variants.items():
-        size = (folder / ONNX_FILE).stat().st_size / 1e6
-        columns = ["resident", *map(_name, _SHAPES)]
-        cost.add_row(name, f"{size:.1f}", *(_spread(rounds[name], column) for column in columns))
-    console.print(cost)
-    console.print(_quality(given, variants))
+    console.print(comparison.reason)
+    console.print(f"Drawn in {FOLDER}/comparison.html")
 
 
-def _quality(given: argparse.Namespace, variants: dict[str, Path]) -> Table:
+def _newest() -> Path:
+    """The network of the demo's last run that trained one."""
+    found = sorted(
+        _OUTPUTS.glob("*/train-attribution/attributed"), key=lambda path: path.stat().st_mtime
+    )
+    whole = [path for path in found if any(path.iterdir())]
+    if not whole:
+        raise SystemExit(f"There is no trained encoder under {_OUTPUTS}. Run `make demo` first.")
+    return whole[-1]
+
+
+def _costs(rounds: dict[str, list[Cost]]) -> Table:
+    table = _table(
+        "CPU ms a batch on one thread: median of the rounds' medians (lowest to highest)",
+        "MB on disk", "MB resident", *(f"{texts} x {tokens} tokens" for texts, tokens in SHAPES),
+    )  # fmt: skip
+    for name, costs in rounds.items():
+        resident = [cost.resident for cost in costs]
+        known = [shape for shape in SHAPES if shape_name(*shape) in costs[0].time]
+        times = [[cost.time[shape_name(*shape)].p50 for cost in costs] for shape in known]
+        table.add_row(
+            name, f"{costs[0].size:.1f}", _spread(resident, 0), *(_spread(one, 1) for one in times)
+        )
+    return table
+
+
+def _quality(
+    bundle: Path, names: Sequence[str], texts: Sequence[str], labels: NDArray[np.int8]
+) -> Table:
     """Each variant alone and in the vote, on the same mails."""
-    tested = splits.split(corpus.messages(given.source), seed=given.seed, timed=False)
-    tested = tested[tested["split"] == "test"]
-    engine = Engine.load(given.bundle)
-    texts = tested["text"].tolist()
-    labels = tested["label"].to_numpy()
+    engine = Engine.load(bundle)
     logits = engine.logits(texts)
     shown = _table(f"Quality on {len(texts)} held-out mails", *_SHOWN, "verdicts changed",
                    *(f"all models: {name}" for name in _SHOWN), "verdicts changed")  # fmt: skip
     entry = next(entry for entry in engine.manifest.models if entry.name == "encoder")
     stage: Stage = engine.manifest.ensemble.stages[-1]
     before: list[NDArray[np.bool_]] = []
-    for name, folder in variants.items():
-        logit = (
-            EncoderModel.load(folder).score([clean(text) for text in texts], explain=False).logit
-        )
+    cleaned = [clean(text) for text in texts]
+    for name in names:
+        if name in REFERENCES:
+            continue
+        logit = EncoderModel.load(FOLDER / name).score(cleaned, explain=False).logit
         row = []
         alone = sigmoid(entry.calibration(logit))
         together = sigmoid(stage.combine({**logits, "encoder": logit}))
@@ -101,46 +128,9 @@ def _quality(given: argparse.Namespace, variants: dict[str, Path]) -> Table:
     return shown
 
 
-def _apart(folder: Path) -> dict[str, float]:
-    """What a variant costs, measured in a process of its own."""
-    call = [sys.executable, "-c", f"from benchmarks.compression import cost; cost({str(folder)!r})"]
-    said = subprocess.run(call, check=True, capture_output=True, text=True)  # noqa: S603 - no shell
-    figures: dict[str, float] = json.loads(said.stdout)
-    return figures
-
-
-def cost(folder: str) -> None:
-    """Print, as JSON, what the encoder in a folder takes to load and to run on one thread."""
-    import onnxruntime as ort
-
-    # The library's own memory is not the model's.
-    assert ort.get_available_providers()  # noqa: S101 - imported for that
-    AlignedText.plain("a")
-    process = psutil.Process()
-    before = process.memory_info().rss
-    model = EncoderModel.load(Path(folder), threads=1)
-    draw = np.random.default_rng(0)
-    found: dict[str, float] = {}
-    for shape in _SHAPES:
-        ids = draw.integers(1000, 20000, size=shape)
-        fed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        times = []
-        for _ in range(_REPEATS):
-            begin = time.process_time()
-            model.session.run(None, fed)
-            times.append(time.process_time() - begin)
-        found[_name(shape)] = float(np.median(times)) * 1e3
-    found["resident"] = (process.memory_info().rss - before) / 1e6
-    sys.stdout.write(json.dumps(found))
-
-
-def _name(shape: tuple[int, int]) -> str:
-    return f"{shape[0]}x{shape[1]}"
-
-
-def _spread(rounds: Sequence[dict[str, float]], column: str) -> str:
-    values = [figures[column] for figures in rounds]
-    return f"{np.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+def _spread(values: Sequence[float], digits: int) -> str:
+    middle = f"{np.median(values):.{digits}f}"
+    return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def _table(title: str, *columns: str) -> Table:

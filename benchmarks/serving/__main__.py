@@ -183,12 +183,18 @@ def _report(
 def _ratios(console: Console, found: dict[str, dict[int, list[Figures]]]) -> None:
     """How Rampart stands to the best of the others, by the median of the rounds."""
     for work in (ENCODER, ENSEMBLE, CASCADE):
-        own = found.get(f"Rampart, {work}")
-        if not own:
-            continue
-        for count, rounds in own.items():
+        own = {
+            name: by_count
+            for name, by_count in found.items()
+            if name.startswith("Rampart") and name.endswith(f", {work}")
+        }
+        for (name, count), rounds in (
+            ((name, count), rounds)
+            for name, by_count in own.items()
+            for count, rounds in by_count.items()
+        ):
             rate, tail = _median(rounds, "rate"), _median(rounds, "p99")
-            said = [f"{work} at {count}:"]
+            said = [f"{name} at {count}:"]
             for label, others in (
                 ("the best peer with the same work", _of(found, work)),
                 ("the best peer with the ensemble", _of(found, ENSEMBLE)),

@@ -226,7 +226,7 @@ class _Run:
             row = [tally.answered, tally.statuses[503], tally.failed, tally.percentile(50),
                    tally.percentile(99), memory]  # fmt: skip
             rows.append(row)
-            failed += tally.failed + tally.statuses[503]
+            failed += tally.failed
             table.add_row(
                 f"{(piece + 1) * minutes / pieces:.1f}", *(f"{value:.0f}" for value in row)
             )

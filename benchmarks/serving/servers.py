@@ -68,12 +68,13 @@ class Server:
         return json.dumps(document)
 
 
-def rampart(name: str, work: str, *, cache: bool = False) -> Server:
+def rampart(name: str, work: str, *, cache: bool = False, workers: int = 1) -> Server:
     """Rampart's own predictor."""
     told = {
         "RAMPART_CASCADE": str(work == CASCADE),
         "RAMPART_CACHE_BYTES": "64000000" if cache else "0",
         "RAMPART_BATCH_TOKENS": "4096",
+        "RAMPART_WORKERS": str(workers),
     }
     alone = {"models": ["encoder"], "explain": "none"} if work == "encoder" else {}
     command = [sys.executable, "-m", "serving.predictor", "--bundle", "{bundle}"]
@@ -230,12 +231,15 @@ def everything(folder: Path) -> list[Server]:
         stock_kserve("KServe predictor, encoder", "encoder"),
         mlserver("MLServer, encoder", "encoder", folder),
         rampart("Rampart, encoder", "encoder"),
+        rampart("Rampart with 2 workers, encoder", "encoder", workers=2),
         stock_kserve("KServe predictor, ensemble", ENSEMBLE),
         mlserver("MLServer, ensemble", ENSEMBLE, folder),
         rampart("Rampart, ensemble", ENSEMBLE),
+        rampart("Rampart with 2 workers, ensemble", ENSEMBLE, workers=2),
         stock_kserve("KServe predictor, cascade", CASCADE),
         mlserver("MLServer, cascade", CASCADE, folder),
         rampart("Rampart, cascade", CASCADE),
+        rampart("Rampart with 2 workers, cascade", CASCADE, workers=2),
         rampart("Rampart, cascade and cache on repeats", CASCADE, cache=True),
     ]
 

@@ -31,6 +31,7 @@ def serve(
     cascade: Annotated[
         bool, typer.Option(help="Settle texts early where the bundle says that this is safe.")
     ] = True,
+    workers: Annotated[int, typer.Option(help="Processes that answer.")] = 1,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Serve each new bundle that takes the old one's place."),
@@ -52,6 +53,7 @@ def serve(
         model_name=model_name,
         threads=threads,
         cascade=cascade,
+        workers=workers,
         **({"reload_seconds": _WATCH_SECONDS} if watch else {}),
     )
     # Only now: importing the server imports KServe, which takes seconds.

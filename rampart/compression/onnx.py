@@ -7,6 +7,7 @@ import io
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ _OPSET = 18
 _TOLERANCE = 1e-3
 
 
-class _Served(nn.Module):
-    """Token ids to terms, and to what the attribution head says where there is one."""
+class Served(nn.Module):
+    """The network as it is served: ids to terms, and to what the second head says, if any."""
 
     def __init__(self, network: EncoderNetwork, head: AttributionHead | None) -> None:
         super().__init__()
@@ -45,6 +46,7 @@ class _Served(nn.Module):
         return (TERMS,) if self.head is None else (TERMS, ATTRIBUTIONS)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Terms [texts, tokens], and what the head says of them."""
         states = self.network.states(input_ids, attention_mask)
         terms = self.network.terms_of(states[-1], attention_mask)
         if self.head is None:
@@ -64,7 +66,7 @@ def export_encoder(trained: Path, folder: Path) -> float:
     network, document = EncoderNetwork.load(trained, attention="eager")
     folder.mkdir(parents=True, exist_ok=True)
     found = load_attribution(trained, network)
-    served = _Served(network, found[0] if found else None).eval()
+    served = Served(network, found[0] if found else None).eval()
     _export(served, folder / ONNX_FILE)
     shutil.copyfile(trained / TOKENIZER_FILE, folder / TOKENIZER_FILE)
     tokenizer = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
@@ -81,7 +83,7 @@ def export_encoder(trained: Path, folder: Path) -> float:
     return difference
 
 
-def _export(served: _Served, path: Path) -> None:
+def _export(served: Served, path: Path) -> None:
     ids = torch.randint(1000, 2000, (2, 16))
     mask = torch.ones_like(ids)
     mask[1, 9:] = 0
@@ -106,16 +108,12 @@ def _export(served: _Served, path: Path) -> None:
         )
 
 
-def _difference(served: _Served, model: EncoderModel) -> float:
+def _difference(served: Served, model: EncoderModel) -> float:
     """Largest absolute difference of terms over batches of several shapes."""
-    generator = torch.Generator().manual_seed(0)
     worst = 0.0
-    window = model.config.window.tokens
-    for texts, tokens in ((1, 3), (5, window // 2), (3, window)):
-        ids = torch.randint(1000, 30000, (texts, tokens), generator=generator)
-        ids %= served.network.bert.config.vocab_size
-        mask = torch.ones_like(ids)
-        mask[-1, max(2, tokens // 2) :] = 0
+    for ids, mask in random_batches(
+        model.config.window.tokens, served.network.bert.config.vocab_size
+    ):
         with torch.inference_mode():
             expected = served(ids, mask)
         got = model.session.run(
@@ -124,3 +122,13 @@ def _difference(served: _Served, model: EncoderModel) -> float:
         gaps = [np.abs(one.numpy() - two).max() for one, two in zip(expected, got, strict=True)]
         worst = max(worst, float(max(gaps)))
     return worst
+
+
+def random_batches(window: int, words: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Token ids and masks [texts, tokens] of several shapes, the last text padded."""
+    generator = torch.Generator().manual_seed(0)
+    for texts, tokens in ((1, 3), (5, window // 2), (3, window)):
+        ids = torch.randint(1000, 30000, (texts, tokens), generator=generator) % words
+        mask = torch.ones_like(ids)
+        mask[-1, max(2, tokens // 2) :] = 0
+        yield ids, mask

@@ -31,8 +31,13 @@ def run(
             where = ".".join(str(part) for part in problem["loc"])
             sys.stderr.write(f"{where}: {problem['msg']}, not {problem['input']!r}.\n")
         return USAGE_ERROR
+    return ended(lambda: serve(settings))
+
+
+def ended(work: Callable[[], None]) -> int:
+    """Do the work; what it ends with is said, and its exit code returned."""
     try:
-        serve(settings)
+        work()
     except RampartError as error:
         sys.stderr.write(f"{error}\n")
         return outcome(error).exit_code

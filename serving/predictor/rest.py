@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rampart.errors import InputError
+from serving.predictor import metrics
 from serving.predictor.codec.v2_rest import HEADER_LENGTH, V2Body, V2Reply
 from serving.predictor.limits import ErrorAnswers, RequestLimits
 from serving.predictor.refusal import count_refusal
@@ -51,7 +54,22 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
         self.config.host = settings.host
         self.server = self._server = UvicornServer(self.config)
 
+    async def take(self, connection: socket.socket) -> None:
+        """Answer on a connection that another process has accepted."""
+        server, config = self.server, self.config
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(
+                config=config, server_state=server.server_state, app_state=server.lifespan.state
+            )
+            return made
+
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+
     def _register_endpoints(self, app: Any) -> None:
+        if metrics.SHARED:
+            # Before KServe's own, which knows of this process alone.
+            app.add_route("/metrics", _all_metrics)
         # Before KServe's own route for the same path, whose body FastAPI parses as "JSON or
         # bytes": wrong JSON becomes 422, and BYTES in binary pass through a list of characters
         # that must be UTF-8, or it is a 500.
@@ -122,6 +140,11 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
                 "The body is no JSON object.", 'Send none, or {"ready": true} for the ready ones.'
             ) from None
         return JSONResponse(await self.repository.index(only_ready))
+
+
+async def _all_metrics(request: Request) -> Response:
+    content, content_type = metrics.of_all(request.headers.get("accept", ""))
+    return Response(content, headers={"content-type": content_type})
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -105,8 +105,11 @@ def _parsing(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 class PredictorGRPCServer:
     """The service on a port; KServe's own listens on every address."""
 
-    def __init__(self, settings: ServerSettings, dataplane: Any, repository: Any) -> None:
+    def __init__(
+        self, settings: ServerSettings, dataplane: Any, repository: Any, *, shared: bool = False
+    ) -> None:
         self.settings = settings
+        self.shared = shared
         self.servicer = PredictorServicer(dataplane, repository)
         self.server: Any = None
 
@@ -121,8 +124,9 @@ class PredictorGRPCServer:
             options=[
                 ("grpc.max_receive_message_length", self.settings.max_request_bytes),
                 ("grpc.max_send_message_length", -1),
-                # Otherwise a second server on the same port takes half of the requests.
-                ("grpc.so_reuseport", 0),
+                # Else a second server on the same port takes half of the requests: only workers
+                # of one server may.
+                ("grpc.so_reuseport", int(self.shared)),
             ],
         )
         pb_grpc.add_GRPCInferenceServiceServicer_to_server(self.servicer, self.server)

@@ -44,6 +44,21 @@ def serve(settings: PredictorSettings) -> None:
         InputError: a port cannot be listened on.
         OverloadedError: it was told to stop, and requests were not answered in the grace given.
     """
+    if settings.workers > 1:
+        from serving.predictor.workers import serve_with_workers
+
+        serve_with_workers(settings)
+    else:
+        PredictorServer(settings, *prepared(settings)).run()
+
+
+def prepared(settings: PredictorSettings) -> tuple[ModelRepository, BundleRepository]:
+    """Every bundle loaded, and ready to answer.
+
+    Raises:
+        BundleError: a bundle is broken.
+        SourceError: a bundle cannot be fetched.
+    """
     configure_logging()
     cache = VerdictCache(settings.cache_bytes)
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
@@ -53,7 +68,7 @@ def serve(settings: PredictorSettings) -> None:
     )
     repository.start()
     metrics.watch(lambda: depth(repository.models), cache)
-    PredictorServer(settings, registry, repository).run()
+    return registry, repository
 
 
 class ProtocolServer(ModelServer):  # type: ignore[misc]
@@ -68,6 +83,8 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         settings: ServerSettings,
         registry: ModelRepository,
         repository: ModelRepositoryExtension | None = None,
+        *,
+        shared_port: bool = False,
     ) -> None:
         super().__init__(
             http_port=settings.http_port,
@@ -82,7 +99,9 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         self.dataplane = PredictorDataPlane(registry)
         self.repository = repository or FixedRepository(registry)
         self.rest = PredictorRESTServer(settings, self.dataplane, self.repository)
-        self.rpc = PredictorGRPCServer(settings, self.dataplane, self.repository)
+        self.rpc = PredictorGRPCServer(
+            settings, self.dataplane, self.repository, shared=shared_port
+        )
 
     @property
     def models(self) -> list[ProtocolModel]:
@@ -100,15 +119,15 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
             raise
 
     async def _serve(self) -> None:
-        listening = _listen(self.settings.host, self.settings.http_port)
+        sockets = self.sockets()
         grpc_port = await self.rpc.start()
         stop = _stop_signal()
         background = [asyncio.create_task(one) for one in self.background()]
         self.rest.create_application()
-        rest = asyncio.create_task(self.rest.server.serve(sockets=[listening]))
+        rest = asyncio.create_task(self.rest.server.serve(sockets=sockets))
         while not self.rest.server.started and not rest.done():
             await asyncio.sleep(0.01)
-        self._announce(listening.getsockname()[1], grpc_port)
+        self.announce(sockets[0].getsockname()[1] if sockets else 0, grpc_port)
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait({rest, waiting}, return_when=asyncio.FIRST_COMPLETED)
         for task in (waiting, *background):
@@ -144,23 +163,31 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
                 "Give a longer one, or allow fewer texts in a request.",
             )
 
-    def _announce(self, http_port: int, grpc_port: int) -> None:
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what a user can open
-        host = shown.get(self.settings.host, self.settings.host)
-        names = ", ".join(model.name for model in self.models)
-        sys.stdout.write(
-            f"Serving {names} at http://{host}:{http_port} (REST) and {host}:{grpc_port} (gRPC)\n"
-        )
-        sys.stdout.flush()
+    def sockets(self) -> list[socket.socket]:
+        """What REST listens on.
+
+        Raises:
+            InputError: the port cannot be listened on.
+        """
+        return [listen(self.settings.host, self.settings.http_port)]
+
+    def announce(self, http_port: int, grpc_port: int) -> None:
+        """Say that requests are answered."""
+        announce(self.settings, [model.name for model in self.models], http_port, grpc_port)
 
 
 class PredictorServer(ProtocolServer):
     """The server of bundles, which may be replaced while it runs."""
 
     def __init__(
-        self, settings: PredictorSettings, registry: ModelRepository, repository: BundleRepository
+        self,
+        settings: PredictorSettings,
+        registry: ModelRepository,
+        repository: BundleRepository,
+        *,
+        shared_port: bool = False,
     ) -> None:
-        super().__init__(settings, registry, repository)
+        super().__init__(settings, registry, repository, shared_port=shared_port)
         self.bundles = repository
         self.reload_seconds = settings.reload_seconds
 
@@ -194,7 +221,25 @@ def configure_logging() -> None:
     access.propagate = False
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def announce(
+    settings: ServerSettings, models: Sequence[str], http_port: int, grpc_port: int
+) -> None:
+    """Print the one line that says where requests are answered."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what a user can open
+    host = shown.get(settings.host, settings.host)
+    sys.stdout.write(
+        f"Serving {', '.join(models)} at http://{host}:{http_port} (REST) "
+        f"and {host}:{grpc_port} (gRPC)\n"
+    )
+    sys.stdout.flush()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to REST's address.
+
+    Raises:
+        InputError: the address cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named, for asyncio switches Nagle's algorithm off on no other: an answer in
     # two parts would wait 40 ms for the client to acknowledge the first.

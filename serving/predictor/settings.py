@@ -89,6 +89,12 @@ class PredictorSettings(ServerSettings):
     threads: int | None = Field(
         default=None, ge=1, description="Threads that each model computes with; all cores if unset."
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that answer, each with the whole server; see docs/serving.md.",
+    )
     batch_tokens: int = Field(
         default=4_096,
         ge=1,
@@ -104,6 +110,14 @@ class PredictorSettings(ServerSettings):
         description="Whether texts may be settled before all models are asked, where the bundle "
         "says that this is safe.",
     )
+
+    @model_validator(mode="after")
+    def _one_worker_is_controlled(self) -> PredictorSettings:
+        if self.model_control and self.workers > 1:
+            raise ValueError(
+                "model_control reaches one worker only; send SIGHUP or set reload_seconds instead"
+            )
+        return self
 
 
 class ContainerSettings(PredictorSettings):

@@ -33,6 +33,7 @@ def artifact(tmp_path: Path) -> Make:
 
 def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     """The part of the chain that the pipeline runs once for each split."""
+    from components.compress.choose import choose_encoder
     from components.compress.onnx import export_onnx
     from components.train.attribution import train_attribution
     from components.train.combine import combine
@@ -45,7 +46,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     ngram, network = make(dsl.Model, "ngram"), make(dsl.Model, "network")
     tabular = make(dsl.Model, "tabular")
     encoder, candidate = make(dsl.Model, "encoder"), make(dsl.Model, "candidate")
-    attributed = make(dsl.Model, "attributed")
+    attributed, exported = make(dsl.Model, "attributed"), make(dsl.Model, "exported")
     faithfulness = make(dsl.Metrics, "faithfulness")
     train_ngram.python_func(table=table, column=column, words=2, regularisation=30.0, model=ngram)
     train_tabular.python_func(table=table, column=column, learning_rate=0.1, seed=0, model=tabular)
@@ -72,7 +73,18 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         attributed=attributed,
         faithfulness=faithfulness,
     )
-    export_onnx.python_func(network=attributed, weights="float", model=encoder)
+    export_onnx.python_func(network=attributed, model=exported)
+    choose_encoder.python_func(
+        table=table,
+        column=column,
+        network=attributed,
+        exported=exported,
+        variants="float",
+        tolerance=0.002,
+        seed=0,
+        model=encoder,
+        comparison=make(dsl.HTML, "comparison"),
+    )
     combine.python_func(
         table=table,
         column=column,
@@ -90,7 +102,12 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         candidate=candidate,
     )
     return SimpleNamespace(
-        ngram=ngram, tabular=tabular, network=network, encoder=encoder, candidate=candidate
+        ngram=ngram,
+        tabular=tabular,
+        network=network,
+        exported=exported,
+        encoder=encoder,
+        candidate=candidate,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kfp import dsl
 
-from components.compress.onnx import export_onnx
+from components.compress.choose import choose_encoder
 from rampart.bundle.store import verify
 from rampart.data.cleaning import clean
 from rampart.data.tables import read_table
@@ -23,7 +24,7 @@ def test_the_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> Non
     assert chain.present.tabular.metadata["texts"] == 180
     assert chain.present.tabular.metadata["trees"] > 0
     assert chain.present.network.metadata["column"] == "split"
-    assert chain.present.encoder.metadata["largest_difference"] < 1e-3
+    assert chain.present.exported.metadata["largest_difference"] < 1e-3
 
 
 def test_what_is_served_holds_no_training_weights(chain: SimpleNamespace) -> None:
@@ -31,19 +32,48 @@ def test_what_is_served_holds_no_training_weights(chain: SimpleNamespace) -> Non
     assert served == {"model.onnx", "tokenizer.json", "config.json"}
 
 
-def test_an_encoder_may_be_served_with_smaller_weights(
+def _chosen(
+    chain: SimpleNamespace, artifact: Make, variants: str, tolerance: float = 1.0
+) -> tuple[Any, str]:
+    model, comparison = artifact(dsl.Model, "model"), artifact(dsl.HTML, "comparison")
+    choose_encoder.python_func(
+        table=chain.table,
+        column="split",
+        network=chain.present.network,
+        exported=chain.present.exported,
+        variants=variants,
+        tolerance=tolerance,
+        seed=0,
+        model=model,
+        comparison=comparison,
+    )
+    return model, Path(comparison.path).read_text(encoding="utf-8")
+
+
+def test_the_cheapest_variant_is_served_that_loses_little_enough(
     chain: SimpleNamespace, artifact: Make
 ) -> None:
-    whole, small = Path(chain.present.encoder.path), artifact(dsl.Model, "small")
-    export_onnx.python_func(network=chain.present.network, weights="int8", model=small)
-    folder = Path(small.path)
+    model, page = _chosen(chain, artifact, "int8,int8-minmax")
+    whole, folder = Path(chain.present.exported.path), Path(model.path)
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
-    assert (folder / "model.onnx").read_bytes() != (whole / "model.onnx").read_bytes()
+    assert model.metadata["variant"] in {"float", "int8", "int8-minmax"}
+    assert f"<strong>{model.metadata['variant']}</strong>" in page
+    assert "<svg" in page
     texts = [clean(text) for text in ("Win a free prize today", "Lunch at noon?")]
     exact, near = (EncoderModel.load(one).score(texts).logit for one in (whole, folder))
     assert near == pytest.approx(exact, abs=0.5)
-    with pytest.raises(InputError, match="float or int8"):
-        export_onnx.python_func(network=chain.present.network, weights="int4", model=small)
+
+
+def test_float_alone_is_taken_as_it_is(chain: SimpleNamespace) -> None:
+    exported, encoder = (
+        Path(one.path) / "model.onnx" for one in (chain.present.exported, chain.present.encoder)
+    )
+    assert exported.read_bytes() == encoder.read_bytes()
+
+
+def test_a_variant_that_there_is_not_is_named(chain: SimpleNamespace, artifact: Make) -> None:
+    with pytest.raises(InputError, match="int8-minmax"):
+        _chosen(chain, artifact, "int3")
 
 
 def test_combine_seals_a_bundle_that_answers(chain: SimpleNamespace) -> None:

@@ -42,9 +42,11 @@ def test_the_models_are_fitted_twice_by_the_same_steps(spec: dict[str, Any]) -> 
     campaign, past = steps["fit"], steps["fit-2"]
     assert campaign["parameters"].pop("column") == "split"
     assert past["parameters"].pop("column") == "time_split"
-    # Nobody reads explanations of the second.
+    # Nobody reads explanations of the second, or serves it.
     assert past["parameters"].pop("attribution_texts") == 0
-    campaign["parameters"].pop("attribution_texts")
+    assert past["parameters"].pop("encoder_variants") == "float"
+    for name in ("attribution_texts", "encoder_variants"):
+        campaign["parameters"].pop(name)
     assert campaign["parameters"] == past["parameters"]
     assert set(campaign["steps"]) == set(past["steps"])
     assert steps["evaluate"]["data"]["candidate"] == "fit.Output"
@@ -66,8 +68,8 @@ def test_the_gate_and_the_registration_are_never_taken_from_the_cache(
     assert {name for name, step in steps.items() if not step["cached"]} == {"gate", "register"}
 
 
-def test_there_are_nineteen_steps(spec: dict[str, Any]) -> None:
-    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 19
+def test_there_are_twenty_one_steps(spec: dict[str, Any]) -> None:
+    assert len(_leaves(shape(spec)["steps"])) == step_count("training") == 21
 
 
 def test_nothing_is_installed_and_every_step_runs_in_one_image(spec: dict[str, Any]) -> None:
