@@ -16,7 +16,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
-	benchmark-compression benchmark-endurance \
+	benchmark-compression benchmark-endurance benchmark-protocol \
 	clean distclean
 
 help: ## List the targets
@@ -98,6 +98,9 @@ benchmark-serving: setup ## Print requests/s, latency and memory beside other se
 
 benchmark-endurance: setup ## Print 30 minutes' load, overload, and 10,000 requests while bundles change
 	$(RUN)/python -m benchmarks.serving.endurance $(ARGS)
+
+benchmark-protocol: setup ## Print what V2 JSON, V2 binary and gRPC cost on one connection
+	$(RUN)/python -m benchmarks.serving.protocol $(ARGS)
 
 benchmark-compression: setup ## Print what an encoder with 8-bit weights costs and saves
 	$(RUN)/python -m benchmarks.compression $(ARGS)

@@ -68,8 +68,10 @@ class Server:
         return json.dumps(document)
 
 
-def rampart(name: str, work: str, *, cache: bool = False, workers: int = 1) -> Server:
-    """Rampart's own predictor."""
+def rampart(
+    name: str, work: str, *, cache: bool = False, workers: int = 1, grpc: bool = False
+) -> Server:
+    """Rampart's own predictor; gRPC, where it is asked for, one port above REST."""
     told = {
         "RAMPART_CASCADE": str(work == CASCADE),
         "RAMPART_CACHE_BYTES": "64000000" if cache else "0",
@@ -78,7 +80,8 @@ def rampart(name: str, work: str, *, cache: bool = False, workers: int = 1) -> S
     }
     alone = {"models": ["encoder"], "explain": "none"} if work == "encoder" else {}
     command = [sys.executable, "-m", "serving.predictor", "--bundle", "{bundle}"]
-    command += ["--host", "127.0.0.1", "--http_port", "{port}", "--grpc_port", "0"]
+    command += ["--host", "127.0.0.1", "--http_port", "{port}"]
+    command += ["--grpc_port", "{above}" if grpc else "0"]
     return Server(
         name,
         ", ".join(f"{key.removeprefix('RAMPART_').lower()} {value}" for key, value in told.items()),
@@ -162,8 +165,8 @@ def running(server: Server, bundle: Path, threads: int, log: Path) -> Iterator[t
     """
     port, spare, spare2 = _free_ports(3)
     known = {
-        "port": str(port), "spare": str(spare), "spare2": str(spare2), "bundle": str(bundle),
-        "threads": str(threads),
+        "port": str(port), "above": str(port + 1), "spare": str(spare), "spare2": str(spare2),
+        "bundle": str(bundle), "threads": str(threads),
     }  # fmt: skip
     environment = {
         **os.environ,

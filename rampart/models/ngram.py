@@ -109,7 +109,9 @@ class Block:
         count = np.bincount(ids, weights=times, minlength=1)[ids].astype(np.float64)
         tfidf = (1.0 + np.log(count)) * self.idf[ids]
         share = tfidf / count
-        length = np.sqrt(share @ tfidf if times is None else (share * times) @ tfidf)
+        squares = share * tfidf if times is None else share * times * tfidf
+        # Not as a product of vectors: over long texts BLAS wakes threads for it, which then spin.
+        length = np.sqrt(squares.sum())
         values: Floats = share * self.weight[ids] / length
         return values
 
