@@ -140,6 +140,20 @@ def cache(
     out.print(table)
 
 
+@app.command()
+def export(
+    bundle: Bundle,
+    folder: Annotated[Path, typer.Argument(help="To write; it must not exist.")],
+    *,
+    form: Annotated[str, typer.Option("--format", help="mlserver.")] = "mlserver",
+    name: Annotated[str, typer.Option(help="Of the model there.")] = "rampart",
+) -> None:
+    """Write a bundle for another server."""
+    from rampart.bundle.export import export as write
+
+    out.print(f"Wrote {write(bundle, folder, form, name=name)}", soft_wrap=True)
+
+
 def _cache_folder(given: Path | None) -> Path:
     from rampart.settings import user_cache
 

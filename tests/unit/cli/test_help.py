@@ -37,6 +37,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "", "data", "data fetch", "data describe",
         "pipeline", "pipeline describe", "pipeline run", "pipeline compile", "pipeline submit",
         "bundle", "bundle show", "bundle verify", "bundle fetch", "bundle cache",
+        "bundle export",
         "privacy", "privacy report", "privacy redact",
         "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
         "score", "explain", "evaluate", "demo",
