@@ -17,6 +17,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
 	benchmark-compression benchmark-endurance benchmark-protocol \
+	benchmark-loading \
 	clean distclean
 
 help: ## List the targets
@@ -101,6 +102,9 @@ benchmark-endurance: setup ## Print 30 minutes' load, overload, and 10,000 reque
 
 benchmark-protocol: setup ## Print what V2 JSON, V2 binary and gRPC cost on one connection
 	$(RUN)/python -m benchmarks.serving.protocol $(ARGS)
+
+benchmark-loading: setup ## Print what the model cache does for loading and for memory
+	$(RUN)/python -m benchmarks.loading $(ARGS)
 
 benchmark-compression: setup ## Print what an encoder with 8-bit weights costs and saves
 	$(RUN)/python -m benchmarks.compression $(ARGS)
