@@ -16,8 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -71,35 +71,29 @@ def serve_with_workers(settings: PredictorSettings) -> None:
         raise InputError(f"A worker ended with code {max(codes)}.", "See above for its reason.")
 
 
-class _started:  # noqa: N801 - used as a function, as contextmanager's are
+@contextmanager
+def _started(settings: PredictorSettings, folder: str) -> Iterator[_Worker]:
     """A worker that is ended, if it still runs, when the block is left."""
-
-    def __init__(self, settings: PredictorSettings, folder: str) -> None:
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with ours:
         with its:
-            self.worker = _Worker(
-                subprocess.Popen(  # noqa: S603 - our own module, and no shell
-                    [sys.executable, "-m", __name__, str(its.fileno())],
-                    pass_fds=[its.fileno()],
-                    stdin=subprocess.PIPE,
-                    env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder},
-                    # Ctrl-C in a terminal reaches the whole group; it is passed on once.
-                    start_new_session=True,
-                ),
-                ours,
+            process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
+                [sys.executable, "-m", __name__, str(its.fileno())],
+                pass_fds=[its.fileno()],
+                stdin=subprocess.PIPE,
+                env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder},
+                # Ctrl-C in a terminal reaches the whole group; it is passed on once.
+                start_new_session=True,
             )
-        stdin = self.worker.process.stdin
-        assert stdin is not None  # noqa: S101 - it was asked for
-        with suppress(BrokenPipeError), stdin:
-            stdin.write(settings.model_dump_json().encode())
-
-    def __enter__(self) -> _Worker:
-        return self.worker
-
-    def __exit__(self, *_: object) -> None:
-        self.worker.process.kill()
-        self.worker.process.wait()
-        self.worker.pipe.close()
+        try:
+            assert process.stdin is not None  # noqa: S101 - it was asked for
+            # A worker that has ended by now says why itself.
+            with suppress(BrokenPipeError), process.stdin as told:
+                told.write(settings.model_dump_json().encode())
+            yield _Worker(process, ours)
+        finally:
+            process.kill()
+            process.wait()
 
 
 async def _run(
@@ -203,7 +197,10 @@ def _reserved(host: str, port: int) -> socket.socket:
 class WorkerServer(PredictorServer):
     """The server in one worker: connections come through a pipe instead of a listening socket."""
 
-    pipe: socket.socket
+    def __init__(self, settings: PredictorSettings, pipe: socket.socket) -> None:
+        super().__init__(settings, *prepared(settings), shared_port=True)
+        self.pipe = pipe
+        self._taking: set[asyncio.Task[None]] = set()
 
     def sockets(self) -> list[socket.socket]:
         """None: connections are handed to it."""
@@ -213,13 +210,14 @@ class WorkerServer(PredictorServer):
         """Say that connections may come."""
         self.pipe.sendall(_READY)
         self.pipe.settimeout(0)
-        asyncio.get_running_loop().add_reader(self.pipe, self._taken)
+        asyncio.get_running_loop().add_reader(self.pipe, self._take)
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Keep in the common folder what other workers' /metrics cannot ask this process."""
         return [*super().background(), _refreshed()]
 
-    def _taken(self) -> None:
+    def _take(self) -> None:
+        """Take the connections that came through the pipe."""
         loop = asyncio.get_running_loop()
         try:
             content, descriptors, _, _ = socket.recv_fds(self.pipe, 64, 64)
@@ -236,8 +234,6 @@ class WorkerServer(PredictorServer):
             self._taking.add(task)
             task.add_done_callback(self._taking.discard)
 
-    _taking: set[asyncio.Task[None]]
-
 
 async def _refreshed() -> None:
     while True:
@@ -248,10 +244,7 @@ async def _refreshed() -> None:
 def main(pipe: int) -> None:
     """One worker: settings on standard input, connections from the pipe."""
     settings = PredictorSettings.model_validate_json(sys.stdin.buffer.read())
-    server = WorkerServer(settings, *prepared(settings), shared_port=True)
-    server.pipe = socket.socket(fileno=pipe)
-    server._taking = set()  # noqa: SLF001 - its own module
-    server.run()
+    WorkerServer(settings, socket.socket(fileno=pipe)).run()
 
 
 if __name__ == "__main__":
