@@ -65,7 +65,7 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
         call += ["--set", f"{name}={value}"]
     said = _run(call)
     assert "trained on all mails" in said.stderr
-    assert said.stderr.count("/19 ") == 19
+    assert said.stderr.count("/21 ") == 21
     assert "Held-out mails" in said.stdout
     verdicts = re.findall(
         r"^ *(ham|spam) +(ham|spam)(?: \(wrong\))? +(\d\.\d{4}) ", said.stdout, re.M
