@@ -17,6 +17,7 @@ _TITLES = {
     "train-encoder": "Train the encoder",
     "train-attribution": "Learn which words the encoder rests on",
     "export-onnx": "Export the encoder to ONNX",
+    "choose-encoder": "Make the encoder cheaper",
     "combine": "Calibrate and combine",
     "evaluate": "Evaluate with intervals",
     "explain": "Explain verdicts",
