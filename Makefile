@@ -4,6 +4,8 @@
 PYTHON ?=
 ARGS ?=
 UPGRADE ?=
+# Processes that run tests; a file's tests stay together, because they share a server or a model.
+JOBS ?= 2
 
 RUN := .venv/bin
 EXTRAS := inference serve data evaluate train language semantic privacy explain registry pipelines
@@ -51,7 +53,8 @@ types: setup ## Check types, strictly
 
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
-	$(RUN)/coverage run -m pytest -m "not cluster and not extras and not graph" $(ARGS)
+	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile \
+		-m "not cluster and not extras and not graph" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 

@@ -50,13 +50,12 @@ def columns(title: str | None, *names: str) -> Table:
     return table
 
 
-def facts(document: Mapping[str, object]) -> Table:
-    """A table of names and values."""
-    table = columns(None, "", "")
-    table.show_header = False
-    for name, value in document.items():
-        table.add_row(name, printable(str(value)))
-    return table
+def facts(document: Mapping[str, object]) -> str:
+    """Lines of names and values; none is cut, because an address or a path is there to be used."""
+    width = max(map(len, document), default=0)
+    return "\n".join(
+        f"{name:{width}}  {printable(str(value))}".rstrip() for name, value in document.items()
+    )
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_the_demo_trains_serves_explains_and_says_how_to_go_on(
     assert _served(folder / "bundle") == []
 
     again = _run([*call, "--json"])
-    assert again.stderr.count("done before") == 17
+    assert again.stderr.count("done before") == 19
     document = json.loads(again.stdout)
     assert verify(Path(document["bundle"])).id == manifest.id
     labels = [verdict["label"] for verdict in document["verdicts"]]
