@@ -20,11 +20,10 @@ from rampart.errors import RampartError
 from rampart.inference.batching import Batcher
 from rampart.inference.cache import VerdictCache
 from rampart.inference.engine import Engine
-from rampart.inference.options import ScoreOptions
-from rampart.inference.selection import select
-from serving.predictor.codec.answer import Answer, output_tensors
+from serving.predictor.codec.answer import output_tensors
 from serving.predictor.codec.request import Limits
 from serving.predictor.codec.tensor import InputTensor, score_request, wanted_outputs
+from serving.predictor.scoring import scored
 
 _CACHE_BYTES = 64_000_000
 
@@ -59,7 +58,7 @@ class RampartRuntime(MLModel):  # type: ignore[misc]
             raise InferenceError(str(error)) from None
 
     async def _answer(self, payload: InferenceRequest) -> InferenceResponse:
-        limits, manifest = Limits(), self.engine.manifest
+        limits = Limits()
         tensors = [
             InputTensor(one.name, str(one.datatype), tuple(one.shape), list(one.data.root))
             for one in payload.inputs
@@ -67,24 +66,7 @@ class RampartRuntime(MLModel):  # type: ignore[misc]
         request = score_request(tensors, _parameters(payload.parameters), limits)
         names = [one.name for one in payload.outputs or []]
         outputs = wanted_outputs(names, limits, with_ids=request.ids is not None)
-        options = request.options
-        selection = select(manifest, options.models)
-        asked = ScoreOptions(
-            options.top_k,
-            "none" if options.explain == "none" else "contributions",
-            options.threshold,
-            options.models,
-        )
-        verdicts = await asyncio.wrap_future(self.batcher.submit(request.texts, asked))
-        answer = Answer(
-            request,
-            verdicts,
-            manifest.id,
-            selection.threshold if options.threshold is None else options.threshold,
-            manifest.labels,
-            tuple(entry.name for entry in manifest.models),
-            self.engine.method,
-        )
+        answer = await scored(self.engine, self.batcher, request)
         given = output_tensors(answer)
         return InferenceResponse(
             model_name=self.name,

@@ -32,6 +32,7 @@ def choose_encoder(
         comparison: for reading: what each variant costs and loses.
     """
     from pathlib import Path
+    from shutil import copytree
 
     from rampart.compression.variants import FLOAT, named
 
@@ -39,15 +40,12 @@ def choose_encoder(
     folder, served = Path(model.path), Path(exported.path)
     folder.mkdir(parents=True, exist_ok=True)
     if names == (FLOAT,) or not any(served.iterdir()):
-        from shutil import copytree
-
         copytree(served, folder, dirs_exist_ok=True)
         if any(folder.iterdir()):
             model.metadata["variant"] = FLOAT
         Path(comparison.path).write_text("<p>No variant but float was asked for.</p>\n", "utf-8")
         return
 
-    from shutil import copytree
     from tempfile import TemporaryDirectory
 
     from components.progress import tell

@@ -413,6 +413,17 @@ class _Remote:
             ) from error
 
 
+def manifest_at(address: str) -> Manifest:
+    """The manifest of the bundle at an address, without its files.
+
+    Raises:
+        SourceError: it cannot be read.
+        MissingExtraError: the address needs a package that is not installed.
+        BundleError: it is none, or was altered.
+    """
+    return _Remote(address).manifest()
+
+
 def is_address(text: str) -> bool:
     """Whether a bundle is named by an address to fetch it from, not by a folder."""
     return "://" in text

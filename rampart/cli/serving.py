@@ -1,4 +1,4 @@
-"""`rampart serve`: a bundle behind KServe's protocol on this machine, and its explainer."""
+"""`rampart serve`: a bundle behind KServe's protocol on this machine, and the servers around it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from rampart.errors import InputError
 
 _WATCH_SECONDS = 2.0
 S = TypeVar("S")
+HttpPort = Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")]
+GrpcPort = Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+ModelName = Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")]
+Predictor = Annotated[str, typer.Option(help="Address of the predictor's gRPC.")]
 
 
 def serve(
@@ -21,10 +26,10 @@ def serve(
         ),
     ],
     *,
-    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8080,
-    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8081,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    model_name: Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")] = "rampart",
+    http_port: HttpPort = 8080,
+    grpc_port: GrpcPort = 8081,
+    host: Host = "127.0.0.1",
+    model_name: ModelName = "rampart",
     threads: Annotated[
         int | None, typer.Option(help="Threads each model computes with; all cores if unset.")
     ] = None,
@@ -64,13 +69,11 @@ def serve(
 
 def serve_explainer(
     *,
-    predictor: Annotated[str, typer.Option(help="Address of the predictor's gRPC.")] = (
-        "127.0.0.1:8081"
-    ),
-    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8090,
-    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8091,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    model_name: Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")] = "rampart",
+    predictor: Predictor = "127.0.0.1:8081",
+    http_port: HttpPort = 8090,
+    grpc_port: GrpcPort = 8091,
+    host: Host = "127.0.0.1",
+    model_name: ModelName = "rampart",
 ) -> None:
     """Explain a predictor's verdicts by SHAP, LIME or occlusion, until told to stop.
 
@@ -95,13 +98,11 @@ def serve_explainer(
 
 def serve_transformer(
     *,
-    predictor: Annotated[str, typer.Option(help="Address of the predictor's gRPC.")] = (
-        "127.0.0.1:8081"
-    ),
-    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8070,
-    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8071,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    model_name: Annotated[str, typer.Option(help="Name in URLs and gRPC requests.")] = "rampart",
+    predictor: Predictor = "127.0.0.1:8081",
+    http_port: HttpPort = 8070,
+    grpc_port: GrpcPort = 8071,
+    host: Host = "127.0.0.1",
+    model_name: ModelName = "rampart",
 ) -> None:
     """Take raw mails, ask a predictor about their texts, and say where in the mails its spans are.
 
@@ -137,10 +138,10 @@ def serve_aggregator(
     missing: Annotated[
         str, typer.Option(help="Where a step has failed: refuse, or ignore it.")
     ] = "refuse",
-    http_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8060,
-    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8061,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    model_name: Annotated[str, typer.Option(help="Name in URLs.")] = "rampart",
+    http_port: HttpPort = 8060,
+    grpc_port: GrpcPort = 8061,
+    host: Host = "127.0.0.1",
+    model_name: ModelName = "rampart",
 ) -> None:
     """Make one answer of several models', as a step behind an InferenceGraph's Ensemble.
 

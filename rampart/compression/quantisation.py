@@ -27,7 +27,6 @@ from rampart.errors import TrainingError
 from rampart.models.encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, EncoderModel
 
 Method = Literal["minmax", "entropy", "percentile"]
-METHODS: tuple[Method, ...] = ("minmax", "entropy", "percentile")
 # The embeddings of words; those of positions and of segments are too small to matter.
 _LARGE_TABLE = 1_000_000
 _CALIBRATIONS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}

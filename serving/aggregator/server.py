@@ -6,8 +6,7 @@ from serving.aggregator.model import AggregatorModel
 from serving.aggregator.settings import AggregatorSettings
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
-from serving.predictor.sdk import ModelRepository
-from serving.predictor.server import ProtocolServer, configure_logging
+from serving.predictor.server import configure_logging, serve_model
 from serving.predictor.worker import Worker
 
 
@@ -25,7 +24,4 @@ def serve(settings: AggregatorSettings) -> None:
     metrics.watch(lambda: worker.depth)
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
     model = AggregatorModel(settings.model_name, worker, limits, settings)
-    model.ready = True
-    registry = ModelRepository()
-    registry.update(model)
-    ProtocolServer(settings, registry).run()
+    serve_model(settings, model)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from serving.predictor.settings import ServerSettings
+from serving.predictor.settings import EVERY_ADDRESS, ServerSettings
 
 VOTING: Literal["voting"] = "voting"
 WEIGHTED: Literal["weighted"] = "weighted"
@@ -68,7 +68,4 @@ class AggregatorSettings(ServerSettings):
 class ContainerSettings(AggregatorSettings):
     """The same in an image, where only the pod's own network can reach it."""
 
-    host: str = Field(
-        default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
-        description=AggregatorSettings.model_fields["host"].description,
-    )
+    host: str = EVERY_ADDRESS

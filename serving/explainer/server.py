@@ -8,8 +8,7 @@ from serving.explainer.model import ExplainerModel
 from serving.explainer.settings import ExplainerSettings
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
-from serving.predictor.sdk import ModelRepository
-from serving.predictor.server import ProtocolServer, configure_logging
+from serving.predictor.server import configure_logging, serve_model
 from serving.predictor.worker import Worker
 
 
@@ -38,17 +37,14 @@ def serve(settings: ExplainerSettings) -> None:
     )
     predictor = PredictorClient(
         settings.predictor_host,
-        settings.predictor_model or settings.model_name,
+        settings.asked,
         batch=settings.batch,
         deadline=settings.deadline,
     )
     model = ExplainerModel(
         settings.model_name, predictor, worker, limits, batch=settings.batch, kept=settings.kept
     )
-    model.ready = True
-    registry = ModelRepository()
-    registry.update(model)
     try:
-        ProtocolServer(settings, registry).run()
+        serve_model(settings, model)
     finally:
         predictor.close()

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from serving.predictor.settings import ServerSettings
+from serving.predictor.settings import EVERY_ADDRESS, AskingSettings
 
 
-class ExplainerSettings(ServerSettings):
+class ExplainerSettings(AskingSettings):
     """Settings of one explainer process."""
 
-    predictor_host: str = Field(
-        default="127.0.0.1:8081",
-        pattern=r"^[A-Za-z0-9._:\[\]-]+$",
-        description="Address of the predictor's gRPC; port 80, where KServe has it, if unnamed.",
-    )
-    predictor_model: str | None = Field(
-        default=None, description="The model's name there; the same as here if unset."
-    )
     max_texts: int = Field(default=16, ge=1, description="Texts that one request may hold.")
     evaluations: int = Field(
         default=500, ge=2, description="Texts that may be scored for one explanation, at the most."
@@ -37,7 +29,4 @@ class ExplainerSettings(ServerSettings):
 class ContainerSettings(ExplainerSettings):
     """The same in an image, where only the pod's own network can reach it."""
 
-    host: str = Field(
-        default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
-        description=ExplainerSettings.model_fields["host"].description,
-    )
+    host: str = EVERY_ADDRESS

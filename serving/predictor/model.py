@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,13 +10,12 @@ from rampart.bundle.cache import Holding
 from rampart.errors import InputError
 from rampart.inference.batching import Batcher
 from rampart.inference.engine import Engine
-from rampart.inference.options import ScoreOptions
-from rampart.inference.selection import select
 from serving.predictor import metrics
 from serving.predictor.codec import v1, v2_grpc, v2_rest
 from serving.predictor.codec.answer import INPUTS, OUTPUTS, Answer, Signature
 from serving.predictor.codec.call import Call
 from serving.predictor.codec.request import Limits
+from serving.predictor.scoring import scored
 from serving.predictor.sdk import Model, pb
 from serving.predictor.worker import Queued
 
@@ -150,26 +148,9 @@ class RampartModel(ProtocolModel):
             OverloadedError: the queue is full.
         """
         # All from one bundle, whatever takes its place while this waits.
-        served, options = self.served, payload.request.options
-        manifest = served.engine.manifest
-        selection = select(manifest, options.models)
-        asked = ScoreOptions(
-            top_k=options.top_k,
-            explain="none" if options.explain == "none" else "contributions",
-            threshold=options.threshold,
-            models=options.models,
-        )
-        verdicts = await asyncio.wrap_future(served.batcher.submit(payload.request.texts, asked))
-        metrics.count_verdicts(verdicts)
-        answer = Answer(
-            payload.request,
-            verdicts,
-            manifest.id,
-            selection.threshold if options.threshold is None else options.threshold,
-            manifest.labels,
-            tuple(entry.name for entry in manifest.models),
-            served.engine.method,
-        )
+        served = self.served
+        answer = await scored(served.engine, served.batcher, payload.request)
+        metrics.count_verdicts(answer.verdicts)
         return payload, answer
 
     async def explain(

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rampart.bundle.cache import BundleCache, Holding, is_address
-from rampart.bundle.manifest import MANIFEST_FILE
+from rampart.bundle.cache import BundleCache, Holding, is_address, manifest_at
+from rampart.bundle.manifest import MANIFEST_FILE, Manifest
 from rampart.bundle.store import read_manifest
 from rampart.errors import InputError, RampartError, UnknownModelError
 from rampart.inference.batching import Batcher
@@ -78,14 +78,13 @@ class Bundles:
             raise UnknownModelError(
                 f"There is no bundle of a model {name!r}.", "POST /v2/repository/index lists them."
             )
+        # By its manifest alone: a look that finds nothing new reads no weights.
+        if serving and serving == self._manifest(place).id:
+            return None
         settings = self._settings
         holding = Holding(self._cache) if self._cache else None
         try:
             folder = self._folder(place, holding)
-            if read_manifest(folder).id == serving:
-                if holding:
-                    holding.release()
-                return None
             engine = Engine.load(
                 folder,
                 threads=settings.threads,
@@ -107,6 +106,9 @@ class Bundles:
             on_call=metrics.INFERENCE_SECONDS.observe,
         )
         return Served(engine, batcher, holding)
+
+    def _manifest(self, place: str) -> Manifest:
+        return manifest_at(place) if is_address(place) else read_manifest(Path(place))
 
     def _folder(self, place: str, holding: Holding | None) -> Path:
         if not is_address(place):

@@ -176,6 +176,19 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         announce(self.settings, [model.name for model in self.models], http_port, grpc_port)
 
 
+def serve_model(settings: ServerSettings, model: ProtocolModel) -> None:
+    """Serve one model that stays the same until the process is told to stop.
+
+    Raises:
+        InputError: a port cannot be listened on.
+        OverloadedError: it was told to stop, and requests were not answered in the grace given.
+    """
+    model.ready = True
+    registry = ModelRepository()
+    registry.update(model)
+    ProtocolServer(settings, registry).run()
+
+
 class PredictorServer(ProtocolServer):
     """The server of bundles, which may be replaced while it runs."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -57,6 +58,31 @@ class ServerSettings(BaseSettings):
         if self.top_k > self.max_top_k:
             raise ValueError(f"top_k {self.top_k} is over max_top_k {self.max_top_k}")
         return self
+
+
+class AskingSettings(ServerSettings):
+    """Settings of a server that asks a predictor over gRPC."""
+
+    predictor_host: str = Field(
+        default="127.0.0.1:8081",
+        pattern=r"^[A-Za-z0-9._:\[\]-]+$",
+        description="Address of the predictor's gRPC; port 80, where KServe has it, if unnamed.",
+    )
+    predictor_model: str | None = Field(
+        default=None, description="The model's name there; the same as here if unset."
+    )
+
+    @property
+    def asked(self) -> str:
+        """The model's name at the predictor."""
+        return self.predictor_model or self.model_name
+
+
+EVERY_ADDRESS: Any = Field(
+    default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
+    description=ServerSettings.model_fields["host"].description,
+)
+"""The host of a server in an image, where only the pod's own network can reach it."""
 
 
 class PredictorSettings(ServerSettings):
@@ -123,7 +149,4 @@ class PredictorSettings(ServerSettings):
 class ContainerSettings(PredictorSettings):
     """The same in an image, where only the pod's own network can reach it."""
 
-    host: str = Field(
-        default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
-        description=PredictorSettings.model_fields["host"].description,
-    )
+    host: str = EVERY_ADDRESS

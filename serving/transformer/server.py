@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from serving.predictor import metrics
 from serving.predictor.codec.request import Limits
-from serving.predictor.sdk import ModelRepository
-from serving.predictor.server import ProtocolServer, configure_logging
+from serving.predictor.server import configure_logging, serve_model
 from serving.transformer.client import PredictorClient
 from serving.transformer.model import ADDED, BY_NAME, INPUT, TransformerModel
 from serving.transformer.settings import TransformerSettings
@@ -34,12 +33,9 @@ def serve(settings: TransformerSettings) -> None:
     )
     predictor = PredictorClient(
         settings.predictor_host,
-        settings.predictor_model or settings.model_name,
+        settings.asked,
         deadline=settings.deadline,
     )
     model = TransformerModel(settings.model_name, predictor, limits, settings.queue)
-    model.ready = True
     metrics.watch(lambda: model.in_flight.depth)
-    registry = ModelRepository()
-    registry.update(model)
-    ProtocolServer(settings, registry).run()
+    serve_model(settings, model)

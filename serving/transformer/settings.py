@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from serving.predictor.settings import ServerSettings
+from serving.predictor.settings import EVERY_ADDRESS, AskingSettings
 
 
-class TransformerSettings(ServerSettings):
+class TransformerSettings(AskingSettings):
     """Settings of one transformer process."""
 
-    predictor_host: str = Field(
-        default="127.0.0.1:8081",
-        pattern=r"^[A-Za-z0-9._:\[\]-]+$",
-        description="Address of the predictor's gRPC; port 80, where KServe has it, if unnamed.",
-    )
-    predictor_model: str | None = Field(
-        default=None, description="The model's name there; the same as here if unset."
-    )
     deadline: float = Field(
         default=30.0,
         gt=0,
@@ -34,7 +26,4 @@ class TransformerSettings(ServerSettings):
 class ContainerSettings(TransformerSettings):
     """The same in an image, where only the pod's own network can reach it."""
 
-    host: str = Field(
-        default="0.0.0.0",  # noqa: S104 - the kubelet's probes come from outside the pod
-        description=TransformerSettings.model_fields["host"].description,
-    )
+    host: str = EVERY_ADDRESS

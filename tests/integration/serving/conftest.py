@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,6 +50,14 @@ class Running:
 
     def probe(self, path="/v2/health/ready"):
         return httpx.get(self.url + path, timeout=30).status_code
+
+
+def until(condition, seconds=60):
+    """Wait for something that has to come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def question(texts, **fields):

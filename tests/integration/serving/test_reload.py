@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -13,6 +12,7 @@ import pytest
 from rampart.bundle.staging import staged
 from rampart.bundle.store import read_manifest
 from rampart.inference.engine import Engine
+from tests.integration.serving.conftest import until
 
 TEXT = "Win a free prize today\n\nClick here to claim your money."
 
@@ -44,13 +44,6 @@ def load(server, model="rampart", verb="load"):
 def index(server, **body):
     found = httpx.post(f"{server.url}/v2/repository/index", json=body).json()
     return {entry["name"]: (entry["state"], entry["reason"]) for entry in found}
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_no_request_is_lost_and_each_is_answered_by_one_bundle(

@@ -4,11 +4,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+
+from tests.integration.serving.conftest import until
 
 BATCH = [f"{n}. " + "The kernel panics when the disk is full. " * 250 for n in range(96)]
 
@@ -20,20 +21,13 @@ def running_requests(server):
     return sum(float(line.split()[-1]) for line in taken) - float(done[0].split()[-1])
 
 
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_answers_what_it_took_and_takes_no_more(launch, ask, number):
     with launch() as server, ThreadPoolExecutor() as pool:
         batch = pool.submit(server.infer, ask(BATCH), timeout=60)
-        until(lambda: running_requests(server) == 1)
+        until(lambda: running_requests(server) == 1, 30)
         server.process.send_signal(number)
-        until(lambda: server.probe("/v2/health/ready") == 503)
+        until(lambda: server.probe("/v2/health/ready") == 503, 30)
         assert server.probe("/v2/health/live") == 200
         assert server.probe("/v2/models/rampart/ready") == 503
         late = server.infer(ask(["too late"]))
@@ -50,9 +44,9 @@ def test_told_to_stop_it_answers_what_it_took_and_takes_no_more(launch, ask, num
 def test_told_twice_it_goes_at_once(launch, ask):
     with launch() as server, ThreadPoolExecutor() as pool:
         batch = pool.submit(server.infer, ask(BATCH), timeout=60)
-        until(lambda: running_requests(server) == 1)
+        until(lambda: running_requests(server) == 1, 30)
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: server.probe() == 503)
+        until(lambda: server.probe() == 503, 30)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 128 + signal.SIGTERM
         with pytest.raises(httpx.TransportError):
@@ -62,7 +56,7 @@ def test_told_twice_it_goes_at_once(launch, ask):
 def test_it_leaves_when_the_grace_is_over(launch, ask):
     with launch("--grace", "0.2") as server, ThreadPoolExecutor() as pool:
         batch = pool.submit(server.infer, ask(BATCH), timeout=60)
-        until(lambda: running_requests(server) == 1)
+        until(lambda: running_requests(server) == 1, 30)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 4
         assert "unanswered after 0.2 s" in server.log.read_text()
@@ -133,8 +127,8 @@ def test_the_variables_of_an_image_and_kserves_flags_are_read(bundle):
 
 
 def test_answers_do_not_wait_for_the_client_to_acknowledge_their_first_part():
-    from serving.predictor.server import _listen
+    from serving.predictor.server import listen
 
-    with _listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         # asyncio switches Nagle's algorithm off where this is named, and nowhere else.
         assert listening.proto == socket.IPPROTO_TCP

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +13,7 @@ import pytest
 
 from rampart.bundle.staging import staged
 from rampart.bundle.store import read_manifest
+from tests.integration.serving.conftest import until
 from tests.integration.serving.test_start_and_stop import predictor
 
 TEXT = "Win a free prize today"
@@ -21,13 +21,6 @@ TEXT = "Win a free prize today"
 
 def children(server):
     return psutil.Process(server.process.pid).children()
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
