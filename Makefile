@@ -74,7 +74,11 @@ lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews 
 	done
 	$(subst pyproject.toml,,$(COMPILE)) --constraints requirements/all.txt --group uv --output-file requirements/uv.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group alibi --output-file requirements/alibi.txt
-	$(COMPILE) --extra inference --group mlserver --output-file requirements/mlserver.txt
+	$(COMPILE) --extra inference --group triton --override requirements/triton.overrides \
+		--output-file requirements/triton.txt
+	set -e; for server in mlserver torchserve; do \
+		$(COMPILE) --extra inference --group $$server --output-file requirements/$$server.txt; \
+	done
 
 benchmark-quality: setup ## Print quality on the campaign and the time split, with intervals
 	$(RUN)/python -m benchmarks.quality $(ARGS)

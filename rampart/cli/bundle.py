@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rampart.cli.console import columns, facts, out, print_json, printable
+from rampart.errors import InputError
 
 app = typer.Typer(help="Look at a model bundle and check it.", no_args_is_help=True)
 
@@ -145,13 +146,29 @@ def export(
     bundle: Bundle,
     folder: Annotated[Path, typer.Argument(help="To write; it must not exist.")],
     *,
-    form: Annotated[str, typer.Option("--format", help="mlserver.")] = "mlserver",
+    form: Annotated[
+        str, typer.Option("--format", help="mlserver, torchserve or triton.")
+    ] = "mlserver",
     name: Annotated[str, typer.Option(help="Of the model there.")] = "rampart",
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FOLDER: a trained network, from the pipeline's step train-attribution, that "
+            "TorchServe runs as TorchScript in place of the bundle's encoder NAME."
+        ),
+    ] = None,
 ) -> None:
     """Write a bundle for another server."""
-    from rampart.bundle.export import export as write
+    from serving.export import Export
+    from serving.export import export as write
 
-    out.print(f"Wrote {write(bundle, folder, form, name=name)}", soft_wrap=True)
+    networks = {}
+    for given in network or ():
+        model, equals, place = given.partition("=")
+        if not (model and equals and place):
+            raise InputError(f"{given!r} names no network.", "Write encoder=FOLDER.")
+        networks[model] = Path(place)
+    out.print(f"Wrote {write(Export(bundle, name, networks), folder, form)}", soft_wrap=True)
 
 
 def _cache_folder(given: Path | None) -> Path:

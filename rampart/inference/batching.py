@@ -52,6 +52,12 @@ _OVERHEAD_TOKENS = 16
 _CHARACTERS_A_TOKEN = 4
 # Of a batch that one call may fill while others wait.
 _SHARE = 4
+# Of calls, how many the cache has to answer for it to be worth reading them while the queue is
+# full; about how many calls that is counted over; and of those that are not read, one in so many
+# is, so that a change is noticed.
+_WORTH_READING = 0.1
+_COUNTED = 64
+_READ_ANYWAY = 16
 
 
 def tokens_of(text: str) -> int:
@@ -128,6 +134,8 @@ class Batcher:
         self._calls: list[_Call] = []
         self._changed = threading.Condition()
         self._unanswered = 0
+        self._answered_by_cache = 0.0
+        self._not_read = 0
         self._closed = False
         self._unsettled: queue.SimpleQueue[_Unsettled | None] = queue.SimpleQueue()
         # Daemons, so that a process told twice to stop need not wait for a batch.
@@ -167,13 +175,15 @@ class Batcher:
         found = [self._kept(text, options) for text in texts]
         left = deque(row for row, verdict in enumerate(found) if verdict is None)
         call = _Call(texts, options, Future(), found, left, len(left))
+        with self._changed:
+            self._answered_by_cache += (bool(not left) - self._answered_by_cache) / _COUNTED
         if not left:
             self._answer(call)
             return call.future
         with self._changed:
             if self._closed:
                 raise OverloadedError("Nothing more is taken here.", "Ask again in a second.")
-            if self._unanswered > self._waiting:
+            if self._full:
                 raise OverloadedError(
                     f"{self._waiting} requests are waiting already.", "Try again in a second."
                 )
@@ -182,6 +192,22 @@ class Batcher:
             self._changed.notify_all()
         call.future.add_done_callback(self._counted)
         return call.future
+
+    def refuses(self) -> bool:
+        """Whether a call that comes now is to be refused before anybody reads it.
+
+        So it is while the queue is full: what reading costs is taken from those that are answered.
+        Where the cache answers some of those that come it may be worth it all the same.
+        """
+        with self._changed:
+            if not self._full or self._answered_by_cache > _WORTH_READING:
+                return False
+            self._not_read += 1
+            return not self.cache.limit or self._not_read % _READ_ANYWAY > 0
+
+    @property
+    def _full(self) -> bool:
+        return self._unanswered > self._waiting
 
     def close(self) -> None:
         """Answer what was taken, take no more, and end the threads."""

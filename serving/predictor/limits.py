@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -11,12 +12,42 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rampart.errors import TooLargeError
-from serving.predictor.refusal import count_refusal, refuse
+from serving.predictor.refusal import RETRY_AFTER, count_refusal, refuse
 
 # How much of a refused body is read and thrown away, so that a client which only listens once it
 # has sent everything gets to hear the refusal rather than a broken connection.
 _DRAIN_BYTES = 128_000_000
 _DRAIN_SECONDS = 10.0
+_INFERENCE = re.compile(r"/v2/models/([^/]+)/infer|/v1/models/([^/:]+):(?:predict|explain)")
+_SHED = b'{"error":"As many requests as may are waiting already. Try again in a second."}'
+_SHED_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"content-length", str(len(_SHED)).encode()),
+    (b"retry-after", RETRY_AFTER.encode()),
+]
+
+
+class Shedding:
+    """Refuses requests to a model whose queue is full before their bodies are read.
+
+    To read, parse and then refuse costs as much as a verdict of the first stage: at three times the
+    load that can be answered it would take half of the verdicts (docs/serving.md has the figures).
+    """
+
+    def __init__(self, app: ASGIApp, *, refuses: Callable[[str], bool]) -> None:
+        self.app = app
+        self.refuses = refuses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        asked = _INFERENCE.fullmatch(scope.get("path", "")) if scope["type"] == "http" else None
+        if asked is None or not self.refuses(asked[1] or asked[2]):
+            await self.app(scope, receive, send)
+            return
+        count_refusal(503)
+        # The server passes over what is left of the body, and the connection stays.
+        await send({"type": "http.response.start", "status": 503, "headers": _SHED_HEADERS})
+        await send({"type": "http.response.body", "body": _SHED})
 
 
 class RequestLimits:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from rampart.errors import InputError
 from serving.predictor import metrics
 from serving.predictor.codec.v2_rest import HEADER_LENGTH, V2Body, V2Reply
-from serving.predictor.limits import ErrorAnswers, RequestLimits
+from serving.predictor.limits import ErrorAnswers, RequestLimits, Shedding
 from serving.predictor.refusal import count_refusal
 from serving.predictor.sdk import ModelNotReady, RESTServer, V1Endpoints
 from serving.predictor.settings import ServerSettings
@@ -102,6 +102,11 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
         # KServe's TimingMiddleware is left out: it costs a third of the throughput to log a line.
         app.add_middleware(ErrorAnswers)
         app.add_middleware(RequestLimits, max_bytes=self.settings.max_request_bytes)
+        app.add_middleware(Shedding, refuses=self._refuses)
+
+    def _refuses(self, name: str) -> bool:
+        model = self.dataplane.model_registry.get_model(name)
+        return model is not None and model.worker.refuses()
 
     def _add_exception_handlers(self, app: Any) -> None:
         # KServe's are left out; see ErrorAnswers. Starlette's own would say {"detail": ...}.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from rampart.errors import RampartError
 from rampart.inference.batching import Batcher
 from rampart.inference.engine import Engine
 from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
+from rampart.inference.verdict import Verdict
 from serving.predictor.codec.answer import Answer
 from serving.predictor.codec.request import ScoreRequest
 
@@ -19,20 +22,62 @@ async def scored(engine: Engine, batcher: Batcher, request: ScoreRequest) -> Ans
         InputError: a model is asked for that the bundle does not have.
         OverloadedError: the queue is full.
     """
-    options, manifest = request.options, engine.manifest
-    selection = select(manifest, options.models)
-    asked = ScoreOptions(
+    threshold = _threshold(engine, request)
+    verdicts = await asyncio.wrap_future(batcher.submit(request.texts, _asked(request)))
+    return _answer(engine, request, threshold, verdicts)
+
+
+def scored_together(
+    engine: Engine, requests: Sequence[ScoreRequest]
+) -> list[Answer | RampartError]:
+    """The answers to requests that came together, or why there is none, in their order.
+
+    Where a server gathers requests itself; those that ask in the same way are scored in one go.
+    """
+    found: list[Answer | RampartError | None] = [None] * len(requests)
+    alike: dict[ScoreOptions, list[int]] = {}
+    for row, request in enumerate(requests):
+        alike.setdefault(_asked(request), []).append(row)
+    for options, rows in alike.items():
+        texts = [text for row in rows for text in requests[row].texts]
+        try:
+            threshold = _threshold(engine, requests[rows[0]])
+            verdicts = iter(engine.begin(texts, options).finish())
+        except RampartError as error:
+            for row in rows:
+                found[row] = error
+            continue
+        for row in rows:
+            own = [next(verdicts) for _ in requests[row].texts]
+            found[row] = _answer(engine, requests[row], threshold, own)
+    return [one for one in found if one is not None]
+
+
+def _asked(request: ScoreRequest) -> ScoreOptions:
+    options = request.options
+    return ScoreOptions(
         top_k=options.top_k,
         explain="none" if options.explain == "none" else "contributions",
         threshold=options.threshold,
         models=options.models,
     )
-    verdicts = await asyncio.wrap_future(batcher.submit(request.texts, asked))
+
+
+def _threshold(engine: Engine, request: ScoreRequest) -> float:
+    selection = select(engine.manifest, request.options.models)
+    given = request.options.threshold
+    return selection.threshold if given is None else given
+
+
+def _answer(
+    engine: Engine, request: ScoreRequest, threshold: float, verdicts: Sequence[Verdict]
+) -> Answer:
+    manifest = engine.manifest
     return Answer(
         request,
         verdicts,
         manifest.id,
-        selection.threshold if options.threshold is None else options.threshold,
+        threshold,
         manifest.labels,
         tuple(entry.name for entry in manifest.models),
         engine.method,

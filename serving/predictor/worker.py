@@ -42,6 +42,9 @@ class Queued(Protocol):
     def alive(self) -> bool:
         """Whether calls are still being answered."""
 
+    def refuses(self) -> bool:
+        """Whether a call that comes now is to be refused before anybody reads it."""
+
 
 async def drained(workers: Sequence[Queued]) -> None:
     """Return once every call is answered."""
@@ -67,6 +70,10 @@ class Worker:
     def alive(self) -> bool:
         """Whether calls are still being run."""
         return self._thread.is_alive()
+
+    def refuses(self) -> bool:
+        """Whether as many calls as may wait are waiting already."""
+        return self._jobs.full()
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of `work`, once its turn has come.

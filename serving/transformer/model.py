@@ -53,6 +53,10 @@ class InFlight:
         """There is no thread that could have died."""
         return True
 
+    def refuses(self) -> bool:
+        """Whether as many wait already as may."""
+        return self.unfinished >= self._most
+
     @contextmanager
     def one(self) -> Iterator[None]:
         """Count a request while it waits.
@@ -60,7 +64,7 @@ class InFlight:
         Raises:
             OverloadedError: as many wait already as may.
         """
-        if self.unfinished >= self._most:
+        if self.refuses():
             raise OverloadedError(
                 f"{self._most} requests are waiting already.", "Try again in a second."
             )

@@ -59,7 +59,14 @@ FEATURES_OF_EXTRAS = [
 # Modules of such a part that belong to another extra.
 ELSEWHERE = {
     "inference": ["rampart.inference.predictions"],
-    "explain": ["rampart.explain.gradients", "serving.alibi_explainer"],
+    "explain": [
+        "rampart.explain.gradients",
+        "serving.alibi_explainer",
+        # What other servers load, each from a lock of its own.
+        "serving.mlserver_runtime",
+        "serving.torchserve_handler",
+        "serving.triton_model",
+    ],
     "pipelines": ["rampart.cli", "rampart.explain", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {

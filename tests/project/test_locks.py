@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 from tests.project.places import LOCKS, ROOT, extras, pins, pyproject
 
 EXTRAS = [extra for extra in extras() if extra != "all"]
-EVERY = ["alibi", "all", "mlserver", "uv", *EXTRAS]
+OWN = ["alibi", "mlserver", "torchserve", "triton", "uv"]
+EVERY = ["all", *OWN, *EXTRAS]
 PROJECT = "rampart"
 
 
@@ -101,7 +102,7 @@ def test_the_whole_holds_what_every_extra_and_the_development_asks_for() -> None
     assert_fits([Requirement(text) for text in pyproject()["build-system"]["requires"]], "all")
 
 
-@pytest.mark.parametrize("name", ["alibi", "mlserver", "uv"])
+@pytest.mark.parametrize("name", OWN)
 def test_a_lock_of_its_own_holds_what_its_group_asks_for(name: str) -> None:
     assert_fits(group(name), name)
 

@@ -49,6 +49,26 @@ def test_a_full_queue_refuses_at_once_and_the_rest_is_answered(narrow, ask, engi
             assert "waiting" in reply.json()["error"]
 
 
+@pytest.mark.parametrize("path", ["/v2/models/rampart/infer", "/v1/models/rampart:predict"])
+def test_a_full_queue_refuses_what_it_has_not_read_and_the_connection_stays(narrow, ask, path):
+    with ThreadPoolExecutor(2) as pool, httpx.Client(base_url=narrow.url) as client:
+        batches = [pool.submit(narrow.infer, ask(BATCH), timeout=60) for _ in range(2)]
+        # Read, it would be a bad request.
+        broken = b"{" * 1_000_000
+        statuses = set()
+        while not any(batch.done() for batch in batches):
+            reply = client.post(path, content=broken)
+            statuses.add(reply.status_code)
+            if reply.status_code == 503:
+                assert reply.headers["retry-after"] == "1"
+                assert "waiting" in reply.json()["error"]
+                assert "connection" not in reply.headers
+                assert client.get("/v2/health/ready").status_code == 200
+        assert 503 in statuses
+        assert all(batch.result().status_code == 200 for batch in batches)
+        assert client.post(path, content=broken).status_code == 400
+
+
 def test_a_full_queue_is_unavailable_over_grpc(narrow, ask, kserve):
     import asyncio
 

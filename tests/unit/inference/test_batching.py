@@ -223,6 +223,35 @@ def test_one_more_than_may_wait_is_refused_and_the_others_are_answered(scorer: S
     assert batcher.depth == 0
 
 
+def test_full_it_refuses_unread_and_now_and_then_reads_one_all_the_same(scorer: Scorer) -> None:
+    cache = VerdictCache(100_000)
+    batcher, without = (Batcher(scorer, waiting=1, cache=one) for one in (cache, None))
+    assert not batcher.refuses()
+    waiting = [held(batcher, scorer), batcher.submit(["a"])]
+    assert [batcher.refuses() for _ in range(32)].count(False) == 2
+    waiting += [without.submit(["b"]), without.submit(["c"])]
+    assert all(without.refuses() for _ in range(32))
+    scorer.gate.set()
+    assert [labels(one.result(30)) for one in waiting] == [["held"], ["a"], ["b"], ["c"]]
+    assert not batcher.refuses()
+    assert not without.refuses()
+
+
+def test_where_the_cache_answers_some_it_is_worth_reading_them(scorer: Scorer) -> None:
+    batcher = Batcher(scorer, waiting=1, cache=VerdictCache(100_000))
+    for _ in range(20):
+        batcher.submit(["again"]).result(30)
+    waiting = [held(batcher, scorer), batcher.submit(["a"])]
+    assert not any(batcher.refuses() for _ in range(32))
+    assert labels(batcher.submit(["again"]).result(30)) == ["again"]
+    for number in range(200):
+        with pytest.raises(OverloadedError):
+            batcher.submit([f"new {number}"])
+    assert batcher.refuses()
+    scorer.gate.set()
+    assert [labels(one.result(30)) for one in waiting] == [["held"], ["a"]]
+
+
 def test_closed_it_answers_what_it_took_and_takes_no_more(scorer: Scorer) -> None:
     batcher = Batcher(scorer)
     held(batcher, scorer)
