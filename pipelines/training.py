@@ -56,6 +56,7 @@ def fit(
     encoder_batch_size: int,
     encoder_variants: str,
     encoder_tolerance: float,
+    encoder_for_gpu: bool,
     attribution_texts: int,
     ensemble: str,
     cascade_tolerance: float,
@@ -95,6 +96,7 @@ def fit(
         exported=exported.outputs["model"],
         variants=encoder_variants,
         tolerance=encoder_tolerance,
+        for_gpu=encoder_for_gpu,
         seed=seed,
     )
     combined = combine(
@@ -140,6 +142,7 @@ def training(
     encoder_batch_size: int = 32,
     encoder_variants: str = "float,int8",
     encoder_tolerance: float = 0.002,
+    encoder_for_gpu: bool = False,
     attribution_texts: int = 800,
     ensemble: str = "voting",
     cascade_tolerance: float = 0.01,
@@ -171,6 +174,8 @@ def training(
         encoder_variants: ways to make the encoder cheaper that are tried: fused, int8, int8-minmax,
             int8-entropy, int8-percentile, int8-searched, int4; float alone for none.
         encoder_tolerance: F1 on the validation part that the cheapest may lose and be served.
+        encoder_for_gpu: whether the bundle holds the encoder in 16-bit floats too, which servers
+            with a GPU run.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
         cascade_tolerance: share of campaigns in which a right verdict may turn wrong because the
@@ -206,6 +211,7 @@ def training(
             # Nobody serves the bundle that shows what time does, or reads its explanations.
             encoder_variants=encoder_variants if column == "split" else "float",
             encoder_tolerance=encoder_tolerance,
+            encoder_for_gpu=encoder_for_gpu if column == "split" else False,
             attribution_texts=attribution_texts if column == "split" else 0,
             ensemble=ensemble,
             cascade_tolerance=cascade_tolerance,

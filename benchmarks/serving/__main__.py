@@ -4,9 +4,10 @@ Held-out mails (the test part of the campaign split), one a request, each marked
 sent twice, are sent by wrk in a closed loop: so many connections, each with one request under way.
 Servers take turns, and turns are repeated. All run the same engine on the same bundle with the same
 threads, in three kinds of work: the encoder alone without explanations, the whole ensemble, and the
-ensemble behind its cascade, where the bundle has one. Beside them stands the engine without any
-server, in one process, one text after the other: the limit. What the verdict cache adds is a row of
-its own, in which a hundred mails are sent again and again as they are.
+ensemble behind its cascade, where the bundle has one. The other servers run a fourth besides, the
+same encoder as one writes it by the documentation, without the engine. Beside them stands the
+engine without any server, in one process, one text after the other: the limit. What the verdict
+cache adds is a row of its own, in which a hundred mails are sent again and again as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import corpus
-from benchmarks.serving.peers.work import BUNDLE, CASCADE, ENCODER, ENSEMBLE, THREADS, WORK, scorer
+from benchmarks.serving.peers.work import (
+    BUNDLE,
+    CASCADE,
+    ENCODER,
+    ENSEMBLE,
+    PLAIN,
+    THREADS,
+    WORK,
+    scorer,
+)
 from benchmarks.serving.servers import Server, checked, everything, resident, running
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.drawing import COLOURS, plot
@@ -53,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if shutil.which("wrk") is None:
         sys.exit("wrk is not on PATH. Install it, on Debian and Ubuntu by: apt-get install wrk")
+    if shutil.which("java") is None:
+        sys.exit("java is not on PATH, and TorchServe's front end needs it: install Java 17.")
     bundle = given.bundle.resolve()
     folder = FOLDER.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,6 +211,7 @@ def _ratios(console: Console, found: dict[str, dict[int, list[Figures]]]) -> Non
                 ("the best peer with the same work", _of(found, work)),
                 ("the best peer with the ensemble", _of(found, ENSEMBLE)),
                 ("the best peer with the encoder", _of(found, ENCODER)),
+                ("the best peer with the plain encoder", _of(found, PLAIN)),
             ):
                 known = [by[count] for _, by in others if by.get(count)]
                 if known:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.serving.peers.work import BUNDLE, CASCADE, ENSEMBLE, THREADS, WORK
+from benchmarks.serving.peers.work import BUNDLE, CASCADE, ENSEMBLE, PLAIN, THREADS, WORK
 
 ROOT = Path(__file__).parents[2]
 _DEADLINE = 120.0
@@ -37,6 +38,7 @@ class Server:
         parameters: of each request.
         environment: variables beside the common ones.
         repeats: whether real texts are sent again and again, as they are.
+        told: file of settings with the ports in braces, which are filled in; {told} is where.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Server:
     parameters: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     repeats: bool = False
+    told: Path | None = None
 
     def body(self, text: str) -> str:
         """A request for one text, on one line, with the mark that makes it unlike any other."""
@@ -135,6 +138,40 @@ def mlserver(name: str, work: str, folder: Path) -> Server:
     )
 
 
+def torchserve(name: str, work: str, folder: Path) -> Server:
+    """TorchServe with batching, in an environment of its own; its front end runs on Java."""
+    python = _environment("torchserve", folder)
+    store = folder / "torchserve"
+    store.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(store / "rampart.mar", "w") as archive:
+        archive.writestr(
+            "handler.py", "from benchmarks.serving.peers.torchserve_handler import handle\n"
+        )
+        model = {"modelName": "rampart", "handler": "handler.py", "modelVersion": "1.0"}
+        archive.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
+    version = {"defaultVersion": True, "marName": "rampart.mar", "minWorkers": 1, "maxWorkers": 1,
+               "batchSize": 16, "maxBatchDelay": 10, "responseTimeout": 120}  # fmt: skip
+    told = store / f"{work}.properties"
+    told.write_text(
+        "inference_address=http://127.0.0.1:{port}\nmanagement_address=http://127.0.0.1:{spare}\n"
+        "metrics_address=http://127.0.0.1:{spare2}\ngrpc_inference_port={spare3}\n"
+        "grpc_management_port={spare4}\njob_queue_size=1000\nload_models=rampart.mar\n"
+        "models=" + json.dumps({"rampart": {"1.0": version}}) + "\n"
+    )
+    quiet = store / "log4j2.xml"
+    quiet.write_text('<Configuration><Loggers><Root level="error"/></Loggers></Configuration>\n')
+    return Server(
+        name,
+        "batches of 16 in 10 ms, 1 worker, 1,000 may wait, no logs",
+        work,
+        [str(python.with_name("torchserve")), "--start", "--foreground", "--ncs",
+         "--disable-token-auth", "--model-store", str(store), "--ts-config", "{told}",
+         "--log-config", str(quiet)],
+        ready="/ping",
+        told=told,
+    )  # fmt: skip
+
+
 def _environment(lock: str, folder: Path) -> Path:
     """The Python of an environment with what a lock pins, made where it is not there."""
     home = folder / lock
@@ -163,19 +200,28 @@ def running(server: Server, bundle: Path, threads: int, log: Path) -> Iterator[t
     Raises:
         RuntimeError: it did not come up; its output is in `log`.
     """
-    port, spare, spare2 = _free_ports(3)
+    port, *spare = map(str, _free_ports(5))
     known = {
-        "port": str(port), "above": str(port + 1), "spare": str(spare), "spare2": str(spare2),
+        "port": port, "above": str(int(port) + 1), "spare": spare[0],
+        **{f"spare{number}": one for number, one in enumerate(spare[1:], 2)},
         "bundle": str(bundle), "threads": str(threads),
     }  # fmt: skip
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        # TorchServe keeps the id of its one process there, and its logs where it stands.
+        "TMPDIR": str(log.parent),
         BUNDLE: str(bundle),
         WORK: server.work,
         THREADS: str(threads),
         **{name: value.format(**known) for name, value in server.environment.items()},
     }
+    if server.told:
+        settings = server.told.read_text(encoding="utf-8")
+        for name, value in known.items():
+            settings = settings.replace(f"{{{name}}}", value)
+        known["told"] = str(log.with_suffix(".properties"))
+        Path(known["told"]).write_text(settings, encoding="utf-8")
     command = [part.format(**known) for part in server.command]
     with log.open("w") as said:
         process = subprocess.Popen(
@@ -231,16 +277,22 @@ def checked(server: Server, address: str, text: str) -> None:
 def everything(folder: Path) -> list[Server]:
     """Every server, with each kind of work that it is measured with."""
     return [
+        stock_kserve("KServe predictor, plain encoder", PLAIN),
+        mlserver("MLServer, plain encoder", PLAIN, folder),
+        torchserve("TorchServe, plain encoder", PLAIN, folder),
         stock_kserve("KServe predictor, encoder", "encoder"),
         mlserver("MLServer, encoder", "encoder", folder),
+        torchserve("TorchServe, encoder", "encoder", folder),
         rampart("Rampart, encoder", "encoder"),
         rampart("Rampart with 2 workers, encoder", "encoder", workers=2),
         stock_kserve("KServe predictor, ensemble", ENSEMBLE),
         mlserver("MLServer, ensemble", ENSEMBLE, folder),
+        torchserve("TorchServe, ensemble", ENSEMBLE, folder),
         rampart("Rampart, ensemble", ENSEMBLE),
         rampart("Rampart with 2 workers, ensemble", ENSEMBLE, workers=2),
         stock_kserve("KServe predictor, cascade", CASCADE),
         mlserver("MLServer, cascade", CASCADE, folder),
+        torchserve("TorchServe, cascade", CASCADE, folder),
         rampart("Rampart, cascade", CASCADE),
         rampart("Rampart with 2 workers, cascade", CASCADE, workers=2),
         rampart("Rampart, cascade and cache on repeats", CASCADE, cache=True),

@@ -13,6 +13,7 @@ def choose_encoder(
     exported: dsl.Input[dsl.Model],
     variants: str,
     tolerance: float,
+    for_gpu: bool,
     seed: int,
     model: dsl.Output[dsl.Model],
     comparison: dsl.Output[dsl.HTML],
@@ -27,6 +28,7 @@ def choose_encoder(
         exported: folder of its graph; where it is empty, so is the model's.
         variants: names with commas between them; float alone is taken as it is.
         tolerance: F1 on the validation part that the served variant may lose.
+        for_gpu: whether the graph in 16-bit floats goes with it, which servers with a GPU run.
         seed: of the draw of texts to calibrate with.
         model: folder with model.onnx, tokenizer.json and config.json.
         comparison: for reading: what each variant costs and loses.
@@ -34,7 +36,9 @@ def choose_encoder(
     from pathlib import Path
     from shutil import copytree
 
+    from rampart.compression.quantisation import halve
     from rampart.compression.variants import FLOAT, named
+    from rampart.models.encoder import HALF_FILE
 
     names = named(variants)
     folder, served = Path(model.path), Path(exported.path)
@@ -43,6 +47,8 @@ def choose_encoder(
         copytree(served, folder, dirs_exist_ok=True)
         if any(folder.iterdir()):
             model.metadata["variant"] = FLOAT
+            if for_gpu:
+                halve(served, folder / HALF_FILE)
         Path(comparison.path).write_text("<p>No variant but float was asked for.</p>\n", "utf-8")
         return
 
@@ -62,5 +68,7 @@ def choose_encoder(
             source, names, validation, Path(scratch), tolerance=tolerance, on_progress=tell
         )
         copytree(Path(scratch) / found.chosen, folder, dirs_exist_ok=True)
+    if for_gpu:
+        halve(served, folder / HALF_FILE)
     model.metadata.update(variant=found.chosen, reason=found.reason)
     Path(comparison.path).write_text(page(found), encoding="utf-8")

@@ -33,6 +33,9 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="Threads each model computes with; all cores if unset.")
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: the GPU where ONNX Runtime can use one.")
+    ] = "auto",
     cascade: Annotated[
         bool, typer.Option(help="Settle texts early where the bundle says that this is safe.")
     ] = True,
@@ -57,6 +60,7 @@ def serve(
         host=host,
         model_name=model_name,
         threads=threads,
+        device=device,
         cascade=cascade,
         workers=workers,
         **({"reload_seconds": _WATCH_SECONDS} if watch else {}),

@@ -151,6 +151,20 @@ def fuse(served: Path, folder: Path) -> int:
     return int(sum(counts.values()))
 
 
+def halve(served: Path, path: Path) -> None:
+    """Write the float encoder's graph in 16-bit floats, for a GPU; what it takes and gives stays.
+
+    Raises:
+        TrainingError: the graph cannot be read.
+    """
+    with _quietly(served):
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        graph = convert_float_to_float16(onnx.load(str(served / ONNX_FILE)), keep_io_types=True)
+        onnx.save(graph, str(path))
+
+
 def sensitivities(served: Path, texts: Sequence[str]) -> dict[str, float]:
     """What making each table alone smaller does to the logit: mean absolute change, by its name.
 

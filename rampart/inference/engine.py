@@ -19,7 +19,7 @@ from rampart.explain.contributions import Contributions, contributions
 from rampart.inference.options import ScoreOptions
 from rampart.inference.selection import select
 from rampart.inference.verdict import Explanation, Verdict
-from rampart.models.base import Floats, Keep, Model, Terms, sigmoid
+from rampart.models.base import Device, Floats, Keep, Model, Terms, sigmoid
 from rampart.models.kinds import KINDS
 
 WARM_UP = "Subject of a warm-up\n\nAnswering this shows that every model of the bundle runs."
@@ -45,6 +45,7 @@ class Engine:
         threads: int | None = None,
         cascade: bool = True,
         keep: Keep | None = None,
+        device: Device = "cpu",
     ) -> Self:
         """Check a bundle and read its models.
 
@@ -54,13 +55,17 @@ class Engine:
             cascade: whether texts may be settled before all models are asked, where the bundle
                 says that this is safe.
             keep: for what models make of their files for this machine; nothing by default.
+            device: that models compute on; "auto" is the GPU where there is one.
 
         Raises:
+            InputError: there is no such device.
             BundleError: the bundle is broken; the file is named.
         """
         manifest = verify(folder)
         models = {
-            entry.name: KINDS[entry.kind].load(folder / entry.folder, threads=threads, keep=keep)
+            entry.name: KINDS[entry.kind].load(
+                folder / entry.folder, threads=threads, keep=keep, device=device
+            )
             for entry in manifest.models
         }
         if not cascade:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Keep = Callable[[str, Callable[[Path], None]], Path | None]
 """Keeps what is made for this machine: from a key of all that it is made from, and a function that
 writes files into a folder, to the folder that holds them; None where nothing can be kept."""
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,25 @@ class Model(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, *, threads: int | None = None, keep: Keep | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,
+        keep: Keep | None = None,
+        device: Device = "cpu",
+    ) -> Self:
         """Read a model from its folder in a bundle.
 
         Args:
             folder: of the model.
             threads: to compute with; all cores by default.
             keep: for what it makes of its files for this machine; nothing by default.
+            device: to compute on; "auto" is the GPU where there is one. Models that a GPU would not
+                make quicker stay on the CPU.
 
         Raises:
+            InputError: there is no such device.
             BundleError: a file is missing or does not hold what it should.
         """
 

@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.data.cleaning import AlignedText
-from rampart.errors import BundleError
-from rampart.models.base import Floats, Keep, Model, Scores, Terms
+from rampart.errors import BundleError, InputError
+from rampart.models.base import Device, Floats, Keep, Model, Scores, Terms
 from rampart.models.cores import cores
+from rampart.models.gpu import has_gpu, open_on_gpu
 from rampart.models.prepared import open_graph
 
 ONNX_FILE = "model.onnx"
+HALF_FILE = "model.half.onnx"
+"""The same in 16-bit floats, where the bundle has it: what a GPU runs."""
+
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 _INPUTS = ("input_ids", "attention_mask")
@@ -127,11 +131,12 @@ class EncoderModel(Model):
         *,
         threads: int | None = None,
         keep: Keep | None = None,
-        file: str = ONNX_FILE,
+        device: Device = "cpu",
     ) -> Self:
         """Read config.json, tokenizer.json and the graph; see the base class.
 
-        Where something can be kept, the graph is read as `rampart.models.prepared` writes it.
+        Where something can be kept, the graph is read as `rampart.models.prepared` writes it; on a
+        GPU it is the graph in 16-bit floats, where there is one.
         """
         from tokenizers import Tokenizer
 
@@ -140,9 +145,9 @@ class EncoderModel(Model):
             tokenizer = Tokenizer.from_str((folder / TOKENIZER_FILE).read_text(encoding="utf-8"))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            session = open_graph(folder / file, threads=threads or cores(), keep=keep)
+            session = _session(folder, threads or cores(), keep, device)
             _check_graph(session, _outputs(config))
-        except ImportError:
+        except (ImportError, InputError):
             raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception
             raise BundleError(
@@ -219,6 +224,15 @@ class EncoderModel(Model):
                 own = slice(1, lengths[index] + 1)
                 results[index] = [output[row, own].astype(np.float64) for output in given]
         return results
+
+
+def _session(folder: Path, threads: int, keep: Keep | None, device: Device) -> Any:
+    if has_gpu(device):
+        half = folder / HALF_FILE
+        session = open_on_gpu(half if half.exists() else folder / ONNX_FILE, device)
+        if session is not None:
+            return session
+    return open_graph(folder / ONNX_FILE, threads=threads, keep=keep)
 
 
 def _outputs(config: EncoderConfig) -> list[str]:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
-from rampart.models.base import Floats, Keep, Model, Scores, Terms
+from rampart.models.base import Device, Floats, Keep, Model, Scores, Terms
 
 _DIGIT = re.compile(r"\d")
 _LONGEST_TOKEN = 40
@@ -265,6 +265,7 @@ class NgramModel(Model):
         *,
         threads: int | None = None,  # noqa: ARG003
         keep: Keep | None = None,  # noqa: ARG003
+        device: Device = "cpu",  # noqa: ARG003
     ) -> Self:
         """Read what `save` wrote; see the base class."""
         try:

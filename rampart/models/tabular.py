@@ -19,7 +19,7 @@ from rampart.data.cleaning import AlignedText
 from rampart.errors import BundleError
 from rampart.features.base import FeatureFamily, Reading
 from rampart.features.families import FAMILIES
-from rampart.models.base import Floats, Ints, Keep, Model, Scores, Terms
+from rampart.models.base import Device, Floats, Ints, Keep, Model, Scores, Terms
 
 MODEL_FILE = "model.txt"
 FEATURES_FILE = "features.json"
@@ -128,6 +128,7 @@ class TabularModel(Model):
         *,
         threads: int | None = None,
         keep: Keep | None = None,  # noqa: ARG003
+        device: Device = "cpu",  # noqa: ARG003
     ) -> Self:
         """Read what `save` wrote; see the base class."""
         try:

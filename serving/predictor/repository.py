@@ -90,6 +90,7 @@ class Bundles:
                 threads=settings.threads,
                 cascade=settings.cascade,
                 keep=holding.keep if holding else None,
+                device=settings.device,
             )
             engine.warm_up()
         except BaseException:

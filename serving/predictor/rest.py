@@ -73,9 +73,8 @@ class PredictorRESTServer(RESTServer):  # type: ignore[misc]
         # Before KServe's own route for the same path, whose body FastAPI parses as "JSON or
         # bytes": wrong JSON becomes 422, and BYTES in binary pass through a list of characters
         # that must be UTF-8, or it is a 500.
-        app.add_api_route(
-            "/v2/models/{model_name}/infer", self._infer, methods=["POST"], response_model=None
-        )
+        # A plain route: there is nothing here that FastAPI would do for what it takes.
+        app.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
         app.add_api_route(
             "/v2/models/{model_name}/members",
             self._members,

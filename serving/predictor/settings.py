@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rampart.bundle.cache import LIMIT
+from rampart.models.base import Device
 
 # Where KServe's storage initializer puts the content of `storageUri`.
 KSERVE_MODEL_DIR = Path("/mnt/models")
@@ -114,6 +115,11 @@ class PredictorSettings(ServerSettings):
     )
     threads: int | None = Field(
         default=None, ge=1, description="Threads that each model computes with; all cores if unset."
+    )
+    device: Device = Field(
+        default="auto",
+        description="What the encoder computes on: cpu, cuda, or auto, which is the GPU where "
+        "there is one that ONNX Runtime can use.",
     )
     workers: int = Field(
         default=1,

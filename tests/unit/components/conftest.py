@@ -81,6 +81,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         exported=exported,
         variants="float",
         tolerance=0.002,
+        for_gpu=False,
         seed=0,
         model=encoder,
         comparison=make(dsl.HTML, "comparison"),

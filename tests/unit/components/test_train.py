@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,12 @@ def test_what_is_served_holds_no_training_weights(chain: SimpleNamespace) -> Non
 
 
 def _chosen(
-    chain: SimpleNamespace, artifact: Make, variants: str, tolerance: float = 1.0
+    chain: SimpleNamespace,
+    artifact: Make,
+    variants: str,
+    tolerance: float = 1.0,
+    *,
+    for_gpu: bool = False,
 ) -> tuple[Any, str]:
     model, comparison = artifact(dsl.Model, "model"), artifact(dsl.HTML, "comparison")
     choose_encoder.python_func(
@@ -43,6 +49,7 @@ def _chosen(
         exported=chain.present.exported,
         variants=variants,
         tolerance=tolerance,
+        for_gpu=for_gpu,
         seed=0,
         model=model,
         comparison=comparison,
@@ -69,6 +76,26 @@ def test_float_alone_is_taken_as_it_is(chain: SimpleNamespace) -> None:
         Path(one.path) / "model.onnx" for one in (chain.present.exported, chain.present.encoder)
     )
     assert exported.read_bytes() == encoder.read_bytes()
+
+
+@pytest.mark.parametrize("variants", ["float", "int8"])
+def test_for_a_gpu_the_graph_in_half_floats_goes_along(
+    chain: SimpleNamespace, artifact: Make, variants: str, tmp_path: Path
+) -> None:
+    model, _ = _chosen(chain, artifact, variants, for_gpu=True)
+    folder, whole = Path(model.path), Path(chain.present.exported.path)
+    assert {path.name for path in folder.iterdir()} == {
+        "model.onnx", "model.half.onnx", "tokenizer.json", "config.json",
+    }  # fmt: skip
+    size, exact_size = ((one).stat().st_size for one in
+                        (folder / "model.half.onnx", whole / "model.onnx"))  # fmt: skip
+    assert size < 0.7 * exact_size
+    # The CPU can run it too, if slowly.
+    copytree(folder, tmp_path / "half")
+    (tmp_path / "half" / "model.half.onnx").replace(tmp_path / "half" / "model.onnx")
+    texts = [clean(text) for text in ("Win a free prize today", "Lunch at noon?")]
+    exact, near = (EncoderModel.load(one).score(texts).logit for one in (whole, tmp_path / "half"))
+    assert near == pytest.approx(exact, abs=0.02)
 
 
 def test_a_variant_that_there_is_not_is_named(chain: SimpleNamespace, artifact: Make) -> None:
