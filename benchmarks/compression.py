@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     messages = splits.split(corpus.messages(given.source), seed=given.seed, timed=False)
     train, validation = (Labelled.part(messages, "split", one) for one in ("train", "validation"))
     shutil.rmtree(FOLDER, ignore_errors=True)
-    source = Source(given.bundle / "encoder", given.network or _newest(), train, given.seed)
+    others = {name: given.bundle / name for name in ("ngram", "tabular")}
+    source = Source(
+        given.bundle / "encoder", given.network or _newest(), train, given.seed, others, validation
+    )
     comparison = compare(source, names, validation, FOLDER)
     (FOLDER / "comparison.html").write_text(page(comparison), encoding="utf-8")
     rounds = {name: [comparison.variants[place].cost] for place, name in enumerate(names)}

@@ -94,6 +94,8 @@ def fit(
         column=column,
         network=attributed.outputs["attributed"],
         exported=exported.outputs["model"],
+        ngram=ngram.outputs["model"],
+        tabular=tabular.outputs["model"],
         variants=encoder_variants,
         tolerance=encoder_tolerance,
         for_gpu=encoder_for_gpu,
@@ -172,7 +174,8 @@ def training(
         encoder_learning_rate: at its highest.
         encoder_batch_size: messages a step.
         encoder_variants: ways to make the encoder cheaper that are tried: fused, int8, int8-minmax,
-            int8-entropy, int8-percentile, int8-searched, int4; float alone for none.
+            int8-entropy, int8-percentile, int8-searched, int4, student-3, student-3-int8,
+            student-2, student-2-int8; float alone for none.
         encoder_tolerance: F1 on the validation part that the cheapest may lose and be served.
         encoder_for_gpu: whether the bundle holds the encoder in 16-bit floats too, which servers
             with a GPU run.

@@ -11,6 +11,8 @@ def choose_encoder(
     column: str,
     network: dsl.Input[dsl.Model],
     exported: dsl.Input[dsl.Model],
+    ngram: dsl.Input[dsl.Model],
+    tabular: dsl.Input[dsl.Model],
     variants: str,
     tolerance: float,
     for_gpu: bool,
@@ -24,8 +26,10 @@ def choose_encoder(
         table: split messages; variants are calibrated on the training and judged on the validation
             part.
         column: the split.
-        network: folder of the trained encoder, for TorchScript.
+        network: folder of the trained encoder, for students and TorchScript.
         exported: folder of its graph; where it is empty, so is the model's.
+        ngram: folder of the n-gram model, which students learn from besides.
+        tabular: folder of the trees, likewise.
         variants: names with commas between them; float alone is taken as it is.
         tolerance: F1 on the validation part that the served variant may lose.
         for_gpu: whether the graph in 16-bit floats goes with it, which servers with a GPU run.
@@ -62,7 +66,9 @@ def choose_encoder(
 
     messages = read_table(table.path)
     train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
-    source = Source(served, Path(network.path), train, seed)
+    others = {"ngram": Path(ngram.path), "tabular": Path(tabular.path)}
+    present = {name: place for name, place in others.items() if any(place.iterdir())}
+    source = Source(served, Path(network.path), train, seed, present, validation)
     with TemporaryDirectory() as scratch:
         found = compare(
             source, names, validation, Path(scratch), tolerance=tolerance, on_progress=tell

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
 from rampart.features.pretrained import PACKAGED_BASE
+from rampart.models.base import Floats
 from rampart.models.encoder import WindowSettings, length_batches, windows
 from rampart.training.network import EncoderNetwork, base_tokenizer, served_config
 
@@ -96,13 +97,45 @@ def train_encoder(
             f"The window of {settings.window.tokens} tokens is longer than {settings.base} reads.",
             f"Choose at most {longest}.",
         )
-    tokenizer = base_tokenizer(settings.base)
+    return fit_network(
+        network,
+        base_tokenizer(settings.base),
+        (train, validation),
+        folder,
+        settings,
+        on_progress=on_progress,
+    )
+
+
+def fit_network(
+    network: EncoderNetwork,
+    tokenizer: str,
+    parts: tuple[Labelled, Labelled],
+    folder: Path,
+    settings: EncoderTraining,
+    *,
+    targets: tuple[Floats, Floats] | None = None,
+    on_progress: OnProgress | None = None,
+) -> EncoderReport:
+    """Train a network's upper layers and write it into `folder`.
+
+    Args:
+        network: to be trained.
+        tokenizer: its tokenizer.json.
+        parts: texts to train on, and those that say when to stop.
+        folder: where it is written.
+        settings: of the training; the base and the sample do not count.
+        targets: probabilities, float64 [n] each, that are learned in place of the parts' labels.
+        on_progress: called with steps done and steps in all.
+    """
+    train, validation = parts
     cut = _Cutter(tokenizer, settings.window)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
+    wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
     datasets = [
-        _Frozen(network, cut(split.texts), split.labels, progress.frozen)
-        for split in (train, validation)
+        _Frozen(network, cut(part.texts), part.labels, target, progress.frozen)
+        for part, target in zip(parts, wanted, strict=True)
     ]
     report = _fit(network, datasets[0], datasets[1], settings, progress)
     network.save(folder, tokenizer=tokenizer, window=settings.window)
@@ -155,16 +188,17 @@ class _Cutter:
 
 
 class _Frozen(Dataset[dict[str, Any]]):
-    """What the frozen layers give for each text, with its label and its class's weight."""
+    """What the frozen layers give for each text, with what is wanted and its class's weight."""
 
     def __init__(
         self,
         network: EncoderNetwork,
         ids: list[NDArray[np.int64]],
         labels: NDArray[np.int8],
+        targets: Floats,
         on_done: Callable[[int], None],
     ) -> None:
-        self.labels = labels
+        self.targets = targets
         share = np.bincount(labels, minlength=2) / len(labels)
         self.weights = (0.5 / share)[labels].astype(np.float32)
         self.ids = ids
@@ -189,7 +223,7 @@ class _Frozen(Dataset[dict[str, Any]]):
         return {
             "input_ids": self.ids[index],
             "hidden": self.hidden[index],
-            "labels": float(self.labels[index]),
+            "labels": float(self.targets[index]),
             "weights": float(self.weights[index]),
         }
 

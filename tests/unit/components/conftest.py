@@ -79,6 +79,8 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         column=column,
         network=attributed,
         exported=exported,
+        ngram=ngram,
+        tabular=tabular,
         variants="float",
         tolerance=0.002,
         for_gpu=False,

@@ -47,6 +47,8 @@ def _chosen(
         column="split",
         network=chain.present.network,
         exported=chain.present.exported,
+        ngram=chain.present.ngram,
+        tabular=chain.present.tabular,
         variants=variants,
         tolerance=tolerance,
         for_gpu=for_gpu,

@@ -45,7 +45,8 @@ def test_the_models_are_fitted_twice_by_the_same_steps(spec: dict[str, Any]) -> 
     # Nobody reads explanations of the second, or serves it.
     assert past["parameters"].pop("attribution_texts") == 0
     assert past["parameters"].pop("encoder_variants") == "float"
-    for name in ("attribution_texts", "encoder_variants"):
+    assert past["parameters"].pop("encoder_for_gpu") is False
+    for name in ("attribution_texts", "encoder_variants", "encoder_for_gpu"):
         campaign["parameters"].pop(name)
     assert campaign["parameters"] == past["parameters"]
     assert set(campaign["steps"]) == set(past["steps"])
