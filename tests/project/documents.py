@@ -17,8 +17,9 @@ SHELLS = {"console", "sh", "bash", "shell", "shell-session"}
 # Commands of the reader's own machine. What they do with their arguments is not ours to check.
 SYSTEM = {
     "apt-get", "cat", "cd", "cp", "curl", "docker", "echo", "export", "git", "grep", "head",
-    "helm", "jq", "kill", "kind", "kubectl", "kustomize", "ls", "mkdir", "mv", "open", "pip",
-    "rm", "sed", "sleep", "sort", "source", "tail", "tar", "tee", "uv", "wc", "xdg-open",
+    "helm", "jq", "kill", "kind", "kubectl", "kustomize", "ls", "mkdir", "mlserver", "mv", "open",
+    "pip", "rm", "sed", "sleep", "sort", "source", "tail", "tar", "tee", "torchserve",
+    "tritonserver", "uv", "wc", "xdg-open",
 }  # fmt: skip
 OPERATORS = {"&&", "||", ";", "|", "&", "(", ")", "|&"}
 REDIRECTIONS = {">", ">>", "<", "2>", "&>", ">&", "<<<"}
