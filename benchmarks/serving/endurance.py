@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import aiohttp
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -235,7 +237,9 @@ class _Run:
         return failed
 
     async def _overload(self, capacity: float, seconds: float) -> int:
+        before = self._computed()
         tally, probes = await self.client.probed(self.client.at_rate(3 * capacity, seconds))
+        server, client = (after - one for after, one in zip(self._computed(), before, strict=True))
         goodput = tally.answered / tally.seconds
         begin = time.perf_counter()
         after = await self.client.counted(20, clients=1)
@@ -243,20 +247,27 @@ class _Run:
         self.found["overload"] = {
             "goodput": goodput, "refused": tally.statuses[503], "failed": tally.failed,
             "probe_p50": float(np.median(probes)), "probe_p99": float(np.percentile(probes, 99)),
-            "after": after.milliseconds,
+            "after": after.milliseconds, "server_cores": server / tally.seconds,
+            "client_cores": client / tally.seconds,
         }  # fmt: skip
         self.console.print(
             f"At three times the capacity for {seconds:.0f} s: {goodput:.0f} verdicts/s, "
             f"{goodput / capacity:.0%} of capacity; {tally.statuses[503]} told to try again, "
             f"{tally.failed} failed; answered p99 {tally.percentile(99):.0f} ms; "
             f"probes p50 {np.median(probes):.0f} ms, p99 {np.percentile(probes, 99):.0f} ms, "
-            f"longest {max(probes):.0f} ms."
+            f"longest {max(probes):.0f} ms; the server took {server / tally.seconds:.2f} cores, "
+            f"the client {client / tally.seconds:.2f} of the {os.cpu_count()}."
         )
         self.console.print(
             f"At once afterwards 20 requests took {recovered:.2f} s, the slowest "
             f"{max(after.milliseconds, default=float('nan')):.0f} ms; {after.answered} answered."
         )
         return tally.failed + after.statuses.total() - after.answered
+
+    def _computed(self) -> tuple[float, float]:
+        """CPU seconds that the server and this client have taken."""
+        spent = psutil.Process(self.pid).cpu_times()
+        return spent.user + spent.system, time.process_time()
 
     async def _reload(self, requests: int, turns: Sequence[Path], served: Path) -> int:
         names = {read_manifest(folder).id for folder in turns}

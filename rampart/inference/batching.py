@@ -9,7 +9,7 @@ is scored again alone, so that an error stays with the one who caused it.
 
 There are two lanes. In the first the stage that is asked first settles what it is sure of; what it
 leaves goes to the second, where dear models are asked while the first goes on, so that a text that
-is settled at once does not wait for one that is not.
+is settled at once does not wait for one that is not. What gathers there is asked together, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, Self
 
 from rampart.errors import OverloadedError
 from rampart.inference.cache import VerdictCache
@@ -42,6 +42,9 @@ class Begun(Protocol):
 
     def rest(self) -> Mapping[int, Verdict]:
         """Settle them; their verdicts by row."""
+
+    def rest_with(self, others: Sequence[Self]) -> Sequence[Mapping[int, Verdict]]:
+        """Settle them together with what others left that were begun with the same options."""
 
 
 Begin = Callable[[Sequence[str], ScoreOptions], Begun]
@@ -97,6 +100,11 @@ class _Unsettled:
     begun: Begun
     batch: _Batch
     row_of: Mapping[str, int]
+
+    @property
+    def tokens(self) -> int:
+        """About as many as its texts have."""
+        return sum(tokens_of(call.texts[row]) for call, row in self.batch.rows)
 
 
 class Batcher:
@@ -240,18 +248,46 @@ class Batcher:
         self._unsettled.put(None)
 
     def _second_lane(self) -> None:
-        while (unsettled := self._unsettled.get()) is not None:
-            if all(call.gone for call, _ in unsettled.batch.rows):
-                continue
-            begin = perf_counter()
-            count = unsettled.begun.left
-            try:
-                found = unsettled.begun.rest()
-            except BaseException as error:  # noqa: BLE001 - it belongs to the callers
-                self._failed(unsettled.batch, error)
-                continue
-            self._told(count, begin)
-            self._deliver(unsettled, found)
+        waiting: deque[_Unsettled] = deque()
+        ended = False
+        while waiting or not ended:
+            # All that is there, and where nothing is whatever comes next.
+            while not ended and not (waiting and self._unsettled.empty()):
+                if (one := self._unsettled.get()) is None:
+                    ended = True
+                elif not all(call.gone for call, _ in one.batch.rows):
+                    waiting.append(one)
+            if waiting:
+                self._settled(self._alike(waiting))
+
+    def _alike(self, waiting: deque[_Unsettled]) -> list[_Unsettled]:
+        """Take off the first, and those behind it that ask alike, till a batch is full."""
+        taken = [waiting.popleft()]
+        tokens = taken[0].tokens
+        while waiting and waiting[0].batch.options == taken[0].batch.options:
+            tokens += waiting[0].tokens
+            if tokens > self._tokens:
+                break
+            taken.append(waiting.popleft())
+        return taken
+
+    def _settled(self, taken: Sequence[_Unsettled]) -> None:
+        """Ask the dear models about what several batches left; where that fails, one by one."""
+        first, *others = taken
+        begin = perf_counter()
+        count = sum(one.begun.left for one in taken)
+        try:
+            found = first.begun.rest_with([one.begun for one in others])
+        except BaseException as error:  # noqa: BLE001 - it belongs to the callers
+            if others:
+                for one in taken:
+                    self._settled([one])
+            else:
+                self._failed(first.batch, error)
+            return
+        self._told(count, begin)
+        for one, verdicts in zip(taken, found, strict=True):
+            self._deliver(one, verdicts)
 
     def _gathered(self) -> _Batch | None:
         """The next texts to score: of each call in turn its share, till the batch is full."""

@@ -114,7 +114,9 @@ class Engine:
         asked = _Asked(self.models, aligned, explain=options.explain == "contributions")
         for name in selection.asked:
             asked.logits(name, np.arange(len(texts)))
-        return Scoring(self.manifest, selection.stages, asked, limit, options.top_k)
+        scoring = Scoring(self.manifest, selection.stages, asked, limit, options.top_k)
+        scoring.settled = scoring.advance()
+        return scoring
 
     @property
     def method(self) -> str:
@@ -151,13 +153,20 @@ class Scoring:
         top_k: int,
     ) -> None:
         self._manifest = manifest
-        self._stages = iter(stages)
-        self._asked = asked
+        self._stages = tuple(stages)
+        self._next = 0
+        self.asked = asked
         self._threshold = threshold
         self._top_k = top_k
         self._verdicts: dict[int, Verdict] = {}
         self._left = np.arange(len(asked.aligned))
-        self.settled = self.advance()
+        self.settled: dict[int, Verdict] = {}
+
+    @property
+    def rows(self) -> list[int]:
+        """Those of the texts that no stage has settled yet."""
+        rows: list[int] = self._left.tolist()
+        return rows
 
     @property
     def left(self) -> int:
@@ -168,8 +177,9 @@ class Scoring:
         """Ask the next stage about what is left; the verdicts that it settles, by row."""
         if not self.left:
             return {}
-        stage, left = next(self._stages), self._left
-        logit = stage.combine({name: self._asked.logits(name, left) for name in stage.weights})
+        stage, left = self._stages[self._next], self._left
+        self._next += 1
+        logit = stage.combine({name: self.asked.logits(name, left) for name in stage.weights})
         sure = stage.sure(logit, self._threshold)
         self._left = left[~sure]
         settled = self._made(stage, left[sure], logit[sure])
@@ -182,6 +192,31 @@ class Scoring:
         while self.left:
             found |= self.advance()
         return found
+
+    def rest_with(self, others: Sequence[Self]) -> list[dict[int, Verdict]]:
+        """As `rest`, for this and others that were begun alike, all models asked of all at once.
+
+        Returns:
+            The verdicts on what each left, by its own rows: this one's first.
+        """
+        parts = [self, *others]
+        if not any(part.left for part in parts):
+            return [{} for _ in parts]
+        places = [(part, row) for part in parts for row in part.rows]
+        asked = _Asked.joined([(part.asked, row) for part, row in places])
+        stages = self._stages[self._next :]
+        joint = Scoring(self._manifest, stages, asked, self._threshold, self._top_k).rest()
+        for place, (part, row) in enumerate(places):
+            part.note(row, joint[place])
+        return [
+            {row: joint[place] for place, (one, row) in enumerate(places) if one is part}
+            for part in parts
+        ]
+
+    def note(self, row: int, verdict: Verdict) -> None:
+        """Take the verdict on a text that was left."""
+        self._verdicts[row] = verdict
+        self._left = self._left[self._left != row]
 
     def finish(self) -> list[Verdict]:
         """The verdicts on all texts, in their order."""
@@ -198,7 +233,7 @@ class Scoring:
                 chance,
                 value,
                 stage.name,
-                self._asked.explanation(stage, row, value, self._top_k),
+                self.asked.explanation(stage, row, value, self._top_k),
                 models[row],
             )
             for row, chance, value in zip(rows.tolist(), probability, logit.tolist(), strict=True)
@@ -208,7 +243,7 @@ class Scoring:
         """Calibrated probabilities of the models that were asked, for each of the rows."""
         found: dict[int, dict[str, float]] = {row: {} for row in rows}
         for entry in self._manifest.models:
-            known = self._asked.scores.get(entry.name, {})
+            known = self.asked.scores.get(entry.name, {})
             here = [row for row in rows if row in known]
             logits = np.array([known[row][0] for row in here], dtype=np.float64)
             values = sigmoid(entry.calibration(logits)).tolist()
@@ -227,6 +262,18 @@ class _Asked:
         self.aligned = aligned
         self.explain = explain
         self.scores: dict[str, dict[int, tuple[float, Terms | None]]] = {}
+
+    @classmethod
+    def joined(cls, places: Sequence[tuple[Self, int]]) -> Self:
+        """Rows of several calls, at least one of them, as those of one."""
+        first = places[0][0]
+        aligned = [asked.aligned[row] for asked, row in places]
+        whole = cls(first.models, aligned, explain=first.explain)
+        for place, (asked, row) in enumerate(places):
+            for name, known in asked.scores.items():
+                if row in known:
+                    whole.scores.setdefault(name, {})[place] = known[row]
+        return whole
 
     def logits(self, name: str, rows: np.ndarray) -> Floats:
         known = self.scores.setdefault(name, {})

@@ -120,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             for name, tally in found.items():
                 tallies.setdefault(name, Tally()).add(tally)
+                for failure in tally.failures:
+                    console.print(failure, markup=False)
             bar.advance(task, count)
             done += count
             if not watched and done % _TOLD_EVERY == 0:
@@ -128,8 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steepest = {name: _steepest(check) for name, check in _checks().items()}
     console.print(_table(tallies, steepest, given.seed))
     failures = [failure for tally in tallies.values() for failure in tally.failures]
-    for failure in failures[:50]:
-        console.print(failure, markup=False)
     steep = [name for name, (exponent, _) in steepest.items() if exponent > STEEPEST]
     return 1 if failures or steep else 0
 

@@ -48,6 +48,11 @@ class Begun:
             raise InputError(f"cannot score {next(text for text in hard if 'fail' in text)}")
         return self._verdicts(easy=False)
 
+    def rest_with(self, others: Sequence[Begun]) -> list[dict[int, Verdict]]:
+        self.scorer.joined.append(1 + len(others))
+        self.scorer.asked.set()
+        return [one.rest() for one in (self, *others)]
+
     def _verdicts(self, *, easy: bool) -> dict[int, Verdict]:
         return {
             row: verdict(text, self.options)
@@ -67,6 +72,8 @@ class Scorer:
         self.second = threading.Event()
         self.second.set()
         self.hard: list[list[str]] = []
+        self.joined: list[int] = []
+        self.asked = threading.Event()
 
     def __call__(self, texts: Sequence[str], options: ScoreOptions) -> Begun:
         self.entered.set()
@@ -290,6 +297,42 @@ def test_what_is_settled_at_once_does_not_wait_for_what_is_not(scorer: Scorer) -
     scorer.second.set()
     assert labels(hard.result(30)) == ["hard 1", "easy"]
     assert scorer.hard == [["hard 1"]]
+
+
+def test_what_gathers_for_the_dear_models_is_asked_together_where_it_asks_alike(
+    scorer: Scorer,
+) -> None:
+    batcher = Batcher(scorer, tokens=4 * tokens_of("hard 1"))
+    scorer.second.clear()
+    first = batcher.submit(["hard 0"])
+    assert scorer.asked.wait(30)
+    calls = []
+    for number, options in enumerate([PLAIN, PLAIN, PLAIN, PLAIN, PLAIN, OTHER, PLAIN]):
+        calls.append(batcher.submit([f"hard {number}", "easy"], options))
+        # What is easy has come by the first lane, so the rest is in the second.
+        assert labels(batcher.submit(["easy"], options).result(30)) == ["easy"]
+    scorer.second.set()
+    assert labels(first.result(30)) == ["hard 0"]
+    for number, call in enumerate(calls):
+        assert labels(call.result(30)) == [f"hard {number}", "easy"]
+    assert scorer.joined == [1, 4, 1, 1, 1]
+
+
+def test_where_those_asked_together_fail_each_is_asked_alone(scorer: Scorer) -> None:
+    batcher = Batcher(scorer)
+    scorer.second.clear()
+    first = batcher.submit(["hard 0"])
+    assert labels(batcher.submit(["easy"]).result(30)) == ["easy"]
+    names = ["hard 1", "hard fail", "hard 2"]
+    calls = []
+    for name in names:
+        calls.append(batcher.submit([name]))
+        assert labels(batcher.submit(["easy"]).result(30)) == ["easy"]
+    scorer.second.set()
+    assert labels(first.result(30)) == ["hard 0"]
+    assert [labels(calls[place].result(30)) for place in (0, 2)] == [["hard 1"], ["hard 2"]]
+    with pytest.raises(InputError, match="hard fail"):
+        calls[1].result(30)
 
 
 def test_an_error_in_the_second_lane_stays_with_its_call(scorer: Scorer) -> None:

@@ -14,6 +14,7 @@ from rampart.bundle.store import read_manifest, seal
 from rampart.data.cleaning import AlignedText
 from rampart.ensembles.base import Ensemble, Stage
 from rampart.inference.engine import Engine
+from rampart.inference.options import ScoreOptions
 from rampart.inference.predictions import predictions, thresholds
 from rampart.models.base import Model, Scores, sigmoid
 from tests.conftest import mails
@@ -90,6 +91,29 @@ def test_a_dear_model_is_asked_for_the_unsure_alone_and_a_cheap_one_once(engine:
     handed_on = sum(verdict.stage == "voting" for verdict in verdicts)
     assert len(counted["encoder"].asked) == handed_on
     assert len(counted["ngram"].asked) == len(TEXTS)
+
+
+def test_what_several_calls_leave_is_asked_at_once_and_each_gets_its_own(engine: Engine) -> None:
+    counted = {name: Counted(model) for name, model in engine.models.items()}
+    several = Engine(engine.manifest, counted)
+    parts = [[*TEXTS[:20], *TEXTS[40:42]], TEXTS[42:], [], TEXTS[20:40]]
+    options = ScoreOptions(top_k=4)
+    begun = [several.begin(part, options) for part in parts]
+    asked = len(counted["encoder"].asked)
+    left = [one.left for one in begun]
+    first, *others = begun
+    found = first.rest_with(others)
+    assert asked == 0
+    assert len(counted["encoder"].asked) == sum(left) > max(left)
+    assert [len(verdicts) for verdicts in found] == left
+    assert [one.left for one in begun] == [0, 0, 0, 0]
+    for part, one in zip(parts, begun, strict=True):
+        expected = engine.score(part, top_k=4)
+        for got, wanted in zip(one.finish(), expected, strict=True):
+            assert (got.label, got.stage) == (wanted.label, wanted.stage)
+            assert got.logit == pytest.approx(wanted.logit, abs=1e-5)
+            assert got.models == pytest.approx(wanted.models, abs=1e-5)
+            assert got.explanation.start.tolist() == wanted.explanation.start.tolist()
 
 
 def test_a_band_that_holds_nothing_asks_no_dear_model(engine: Engine) -> None:
