@@ -21,25 +21,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from rampart.bundle.manifest import MANIFEST_FILE, Manifest
+from rampart.bundle.remote import Fetching, RemoteBundle
 from rampart.bundle.store import verify
-from rampart.errors import BundleError, MissingExtraError, RampartError, SourceError
+from rampart.errors import BundleError, SourceError
 
 BUNDLES, DERIVED = "bundles", "derived"
 LIMIT = 4_000_000_000
 DAYS = 30.0
 Make = Callable[[Path], None]
-Fetching = Callable[[int, int], None]
 
 _log = logging.getLogger("rampart.cache")
 _KINDS = (BUNDLES, DERIVED)
-# A manifest is kilobytes; what is much larger is something else.
-_LARGEST_MANIFEST = 4_000_000
-_CHUNK = 1_000_000
 _SUMS = "sums.json"
 _EVICTED = ".evicted-"
 _SECONDS_A_DAY = 86_400.0
@@ -107,7 +100,7 @@ class BundleCache:
             MissingExtraError: the address needs a package that is not installed.
             BundleError: what is there is no whole bundle, or not what its manifest says.
         """
-        remote = _Remote(address)
+        remote = RemoteBundle(address)
         manifest = remote.manifest()
 
         def fetch(folder: Path) -> None:
@@ -339,91 +332,3 @@ def _unaltered(folder: Path) -> bool:
         return bool(json.loads((folder / _SUMS).read_text(encoding="utf-8")) == _sums(folder))
     except (OSError, ValueError):
         return False
-
-
-class _Remote:
-    """A bundle at an address."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address.rstrip("/")
-
-    def manifest(self) -> Manifest:
-        """Its manifest, whose id is what it says it is."""
-        with self._reading(), self._open(MANIFEST_FILE) as file:
-            content = file.read(_LARGEST_MANIFEST + 1)
-        try:
-            manifest = Manifest.model_validate_json(content[: _LARGEST_MANIFEST + 1])
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise BundleError(
-                f"{MANIFEST_FILE} at {self.address} cannot be used: {where}: {first['msg']}.",
-                "Give the folder that the pipeline wrote.",
-            ) from None
-        if manifest.id != manifest.computed_id():
-            raise BundleError(
-                f"{MANIFEST_FILE} at {self.address} was altered: its contents do not give its id.",
-                "Write the bundle again with the pipeline.",
-            )
-        return manifest
-
-    def fetch(self, manifest: Manifest, folder: Path, on_progress: Fetching | None) -> None:
-        """Copy every file that the manifest names, no byte more than it says, and check all."""
-        total = sum(entry.size for entry in manifest.files.values())
-        done = 0
-        for name, entry in manifest.files.items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            left = entry.size
-            with self._reading(), self._open(name) as source, target.open("wb") as file:
-                # One byte more than it may have shows that it is not the file that was written.
-                while left >= 0 and (chunk := source.read(min(_CHUNK, left + 1))):
-                    file.write(chunk)
-                    left -= len(chunk)
-                    done += len(chunk)
-                    if on_progress:
-                        on_progress(min(done, total), total)
-        (folder / MANIFEST_FILE).write_text(
-            manifest.model_dump_json(indent=2) + "\n", encoding="utf-8"
-        )
-        verify(folder)
-
-    def _open(self, name: str) -> Any:
-        import fsspec
-
-        return fsspec.open(f"{self.address}/{name}", "rb")
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except RampartError:
-            raise
-        except ImportError as error:
-            raise MissingExtraError(
-                f"Reading {self.address!r} needs a package that is not installed: {error}.",
-                "Install it, for instance by `pip install s3fs` for s3:// addresses.",
-            ) from error
-        # Each file system raises what its client raises.
-        except Exception as error:
-            why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-            raise SourceError(
-                f"The bundle {self.address!r} cannot be read: {why or type(error).__name__}.",
-                f"Give the address of the folder that holds {MANIFEST_FILE}.",
-            ) from error
-
-
-def manifest_at(address: str) -> Manifest:
-    """The manifest of the bundle at an address, without its files.
-
-    Raises:
-        SourceError: it cannot be read.
-        MissingExtraError: the address needs a package that is not installed.
-        BundleError: it is none, or was altered.
-    """
-    return _Remote(address).manifest()
-
-
-def is_address(text: str) -> bool:
-    """Whether a bundle is named by an address to fetch it from, not by a folder."""
-    return "://" in text

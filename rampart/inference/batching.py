@@ -19,92 +19,22 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol, Self
 
 from rampart.errors import OverloadedError
 from rampart.inference.cache import VerdictCache
+from rampart.inference.calls import Batch, Begin, Call, Unsettled, Waiting, alike
 from rampart.inference.options import ScoreOptions
 from rampart.inference.verdict import Verdict
 
-
-class Begun(Protocol):
-    """Texts of which some are settled; `rampart.inference.engine.Scoring` is one."""
-
-    @property
-    def settled(self) -> Mapping[int, Verdict]:
-        """The verdicts that are there, by row."""
-
-    @property
-    def left(self) -> int:
-        """Texts that are not settled."""
-
-    def rest(self) -> Mapping[int, Verdict]:
-        """Settle them; their verdicts by row."""
-
-    def rest_with(self, others: Sequence[Self]) -> Sequence[Mapping[int, Verdict]]:
-        """Settle them together with what others left that were begun with the same options."""
-
-
-Begin = Callable[[Sequence[str], ScoreOptions], Begun]
 OnBatch = Callable[[int, float], None]
 OnCall = Callable[[float], None]
-# What comes with a text whatever its length: special tokens, and the cost of a call.
-_OVERHEAD_TOKENS = 16
-_CHARACTERS_A_TOKEN = 4
-# Of a batch that one call may fill while others wait.
-_SHARE = 4
 # Of calls, how many the cache has to answer for it to be worth reading them while the queue is
 # full; about how many calls that is counted over; and of those that are not read, one in so many
 # is, so that a change is noticed.
 _WORTH_READING = 0.1
 _COUNTED = 64
 _READ_ANYWAY = 16
-
-
-def tokens_of(text: str) -> int:
-    """About as many tokens as a text will have: it has not been cut into them yet."""
-    return _OVERHEAD_TOKENS + len(text) // _CHARACTERS_A_TOKEN
-
-
-@dataclass(slots=True)
-class _Call:
-    texts: Sequence[str]
-    options: ScoreOptions
-    future: Future[list[Verdict]]
-    found: list[Verdict | None]
-    left: deque[int]
-    missing: int
-    begun: float | None = None
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody waits for its answer any more."""
-        return self.future.done()
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Texts that are scored in one go: which text of which call each is."""
-
-    options: ScoreOptions
-    rows: list[tuple[_Call, int]] = field(default_factory=list)
-    tokens: int = 0
-
-
-@dataclass(slots=True)
-class _Unsettled:
-    """What the first lane left of a batch: which row of it is which text of which call."""
-
-    begun: Begun
-    batch: _Batch
-    row_of: Mapping[str, int]
-
-    @property
-    def tokens(self) -> int:
-        """About as many as its texts have."""
-        return sum(tokens_of(call.texts[row]) for call, row in self.batch.rows)
 
 
 class Batcher:
@@ -135,17 +65,17 @@ class Batcher:
         self.cache = VerdictCache(0) if cache is None else cache
         self._begin = begin
         self._bundle = bundle
-        self._waiting = waiting
+        self._most = waiting
         self._tokens = tokens
         self._on_batch = on_batch
         self._on_call = on_call
-        self._calls: list[_Call] = []
+        self._calls = Waiting(tokens)
         self._changed = threading.Condition()
         self._unanswered = 0
         self._answered_by_cache = 0.0
         self._not_read = 0
         self._closed = False
-        self._unsettled: queue.SimpleQueue[_Unsettled | None] = queue.SimpleQueue()
+        self._unsettled: queue.SimpleQueue[Unsettled | None] = queue.SimpleQueue()
         # Daemons, so that a process told twice to stop need not wait for a batch.
         self._lanes = [
             threading.Thread(target=lane, name=f"rampart-{lane.__name__.strip('_')}", daemon=True)
@@ -158,7 +88,7 @@ class Batcher:
     def depth(self) -> int:
         """Calls that have not been begun."""
         with self._changed:
-            return sum(call.begun is None and not call.gone for call in self._calls)
+            return sum(call.begun is None and not call.gone for call in self._calls.calls)
 
     @property
     def unfinished(self) -> int:
@@ -182,7 +112,7 @@ class Batcher:
         options = options or ScoreOptions()
         found = [self._kept(text, options) for text in texts]
         left = deque(row for row, verdict in enumerate(found) if verdict is None)
-        call = _Call(texts, options, Future(), found, left, len(left))
+        call = Call(texts, options, Future(), found, left, len(left))
         with self._changed:
             self._answered_by_cache += (bool(not left) - self._answered_by_cache) / _COUNTED
         if not left:
@@ -193,9 +123,9 @@ class Batcher:
                 raise OverloadedError("Nothing more is taken here.", "Ask again in a second.")
             if self._full:
                 raise OverloadedError(
-                    f"{self._waiting} requests are waiting already.", "Try again in a second."
+                    f"{self._most} requests are waiting already.", "Try again in a second."
                 )
-            self._calls.append(call)
+            self._calls.calls.append(call)
             self._unanswered += 1
             self._changed.notify_all()
         call.future.add_done_callback(self._counted)
@@ -215,7 +145,7 @@ class Batcher:
 
     @property
     def _full(self) -> bool:
-        return self._unanswered > self._waiting
+        return self._unanswered > self._most
 
     def close(self) -> None:
         """Answer what was taken, take no more, and end the threads."""
@@ -239,8 +169,8 @@ class Batcher:
     def _first_lane(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._calls or self._closed)
-                batch = self._gathered()
+                self._changed.wait_for(lambda: self._calls.calls or self._closed)
+                batch = self._calls.gathered()
                 if batch is None and self._closed:
                     break
             if batch is not None:
@@ -248,30 +178,19 @@ class Batcher:
         self._unsettled.put(None)
 
     def _second_lane(self) -> None:
-        waiting: deque[_Unsettled] = deque()
+        waiting: deque[Unsettled] = deque()
         ended = False
         while waiting or not ended:
             # All that is there, and where nothing is whatever comes next.
             while not ended and not (waiting and self._unsettled.empty()):
                 if (one := self._unsettled.get()) is None:
                     ended = True
-                elif not all(call.gone for call, _ in one.batch.rows):
+                else:
                     waiting.append(one)
-            if waiting:
-                self._settled(self._alike(waiting))
+            if taken := alike(waiting, self._tokens):
+                self._settled(taken)
 
-    def _alike(self, waiting: deque[_Unsettled]) -> list[_Unsettled]:
-        """Take off the first, and those behind it that ask alike, till a batch is full."""
-        taken = [waiting.popleft()]
-        tokens = taken[0].tokens
-        while waiting and waiting[0].batch.options == taken[0].batch.options:
-            tokens += waiting[0].tokens
-            if tokens > self._tokens:
-                break
-            taken.append(waiting.popleft())
-        return taken
-
-    def _settled(self, taken: Sequence[_Unsettled]) -> None:
+    def _settled(self, taken: Sequence[Unsettled]) -> None:
         """Ask the dear models about what several batches left; where that fails, one by one."""
         first, *others = taken
         begin = perf_counter()
@@ -289,42 +208,7 @@ class Batcher:
         for one, verdicts in zip(taken, found, strict=True):
             self._deliver(one, verdicts)
 
-    def _gathered(self) -> _Batch | None:
-        """The next texts to score: of each call in turn its share, till the batch is full."""
-        calls = [call for call in self._calls if not call.gone]
-        batch = _Batch(calls[0].options) if calls else None
-        share = self._tokens / (_SHARE if len(calls) > 1 else 1)
-        waiting: list[_Call] = []
-        later: list[_Call] = []
-        for call in calls:
-            if (
-                batch is None
-                or call.options != batch.options
-                or not self._takes(batch, call, share)
-            ):
-                waiting.append(call)
-            elif call.left:
-                # Others have their turn before its next slice.
-                later.append(call)
-        self._calls = [*waiting, *later]
-        return batch
-
-    def _takes(self, batch: _Batch, call: _Call, share: float) -> bool:
-        """Put the call's share into the batch; whether anything of it fitted."""
-        taken = 0
-        while call.left:
-            cost = tokens_of(call.texts[call.left[0]])
-            full = batch.rows and batch.tokens + cost > self._tokens
-            if full or (taken and taken + cost > share):
-                break
-            batch.rows.append((call, call.left.popleft()))
-            batch.tokens += cost
-            taken += cost
-        if taken and call.begun is None:
-            call.begun = perf_counter()
-        return bool(taken)
-
-    def _scored(self, batch: _Batch) -> None:
+    def _scored(self, batch: Batch) -> None:
         begin = perf_counter()
         # The same text twice in a batch is scored once.
         texts = list(dict.fromkeys(call.texts[row] for call, row in batch.rows))
@@ -334,7 +218,7 @@ class Batcher:
             self._failed(batch, error)
             return
         self._told(len(texts), begin)
-        unsettled = _Unsettled(begun, batch, {text: row for row, text in enumerate(texts)})
+        unsettled = Unsettled(begun, batch, {text: row for row, text in enumerate(texts)})
         self._deliver(unsettled, begun.settled)
         if begun.left:
             self._unsettled.put(unsettled)
@@ -343,10 +227,10 @@ class Batcher:
         if self._on_batch is not None:
             self._on_batch(texts, perf_counter() - begin)
 
-    def _deliver(self, unsettled: _Unsettled, verdicts: Mapping[int, Verdict]) -> None:
+    def _deliver(self, unsettled: Unsettled, verdicts: Mapping[int, Verdict]) -> None:
         """Give verdicts to the calls whose texts they are on, and take those rows off the batch."""
         batch, kept = unsettled.batch, set[str]()
-        whole: list[_Call] = []
+        whole: list[Call] = []
         # Both lanes may have a part of the same call.
         with self._changed:
             rows, batch.rows = batch.rows, []
@@ -366,7 +250,7 @@ class Batcher:
         for call in whole:
             self._answer(call)
 
-    def _failed(self, batch: _Batch, error: BaseException) -> None:
+    def _failed(self, batch: Batch, error: BaseException) -> None:
         """Give the error to the one call that caused it; where there were several, find out."""
         calls = list({id(call): call for call, _ in batch.rows}.values())
         if len(calls) == 1:
@@ -374,9 +258,9 @@ class Batcher:
             return
         for call in calls:
             rows = [(one, row) for one, row in batch.rows if one is call]
-            self._scored(_Batch(batch.options, rows, 0))
+            self._scored(Batch(batch.options, rows, 0))
 
-    def _answer(self, call: _Call, error: BaseException | None = None) -> None:
+    def _answer(self, call: Call, error: BaseException | None = None) -> None:
         # It stays pending till here, so that it can be cancelled between two of its slices.
         if call.gone or not call.future.set_running_or_notify_cancel():
             return

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rampart.bundle.cache import BundleCache, Holding, is_address, manifest_at
+from rampart.bundle.cache import BundleCache, Holding
 from rampart.bundle.manifest import MANIFEST_FILE, Manifest
+from rampart.bundle.remote import RemoteBundle, is_address
 from rampart.bundle.store import read_manifest
 from rampart.errors import InputError, RampartError, UnknownModelError
 from rampart.inference.batching import Batcher
@@ -109,7 +110,7 @@ class Bundles:
         return Served(engine, batcher, holding)
 
     def _manifest(self, place: str) -> Manifest:
-        return manifest_at(place) if is_address(place) else read_manifest(Path(place))
+        return RemoteBundle(place).manifest() if is_address(place) else read_manifest(Path(place))
 
     def _folder(self, place: str, holding: Holding | None) -> Path:
         if not is_address(place):
