@@ -24,6 +24,13 @@ HAM = (
 )  # fmt: skip
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process ends with one while others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
     """Texts as a client sends them, every third one spam, with labels 0 and 1."""
     draw = random.Random(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -93,15 +94,24 @@ def test_a_network_that_is_none_or_belongs_to_nothing_is_named(
     assert not list(tmp_path.iterdir())
 
 
+def model_config():
+    """Triton's own message, by its file: the package around it clashes with KServe's messages."""
+    [package] = find_spec("tritonclient").submodule_search_locations
+    path = Path(package) / "grpc" / "model_config_pb2.py"
+    spec = spec_from_file_location("tritons_model_config", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.ModelConfig()
+
+
 def test_tritons_configurations_say_what_the_models_take_and_give(
     bundle: Path, tmp_path: Path
 ) -> None:
     from google.protobuf import text_format
-    from tritonclient.grpc.model_config_pb2 import ModelConfig
 
     models = export(Export(bundle, "mail"), tmp_path / "models", "triton")
     read = {
-        folder.name: text_format.Parse((folder / "config.pbtxt").read_text(), ModelConfig())
+        folder.name: text_format.Parse((folder / "config.pbtxt").read_text(), model_config())
         for folder in models.iterdir()
     }
     own, encoder = read["mail"], read["mail_encoder"]
