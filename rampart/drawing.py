@@ -15,6 +15,7 @@ from hashlib import sha256
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 """Of lines, as many as there are colours."""
 
 _LONGEST = 32
+_MARKS = 3
 # Any: matplotlib spells its keys' type out as some 400 literals.
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -83,11 +85,21 @@ def plot(
 
 
 def plain(name: str, longest: int = _LONGEST) -> str:
-    """A name that a plot shows: not too long, no control signs, no underscore in front."""
+    """A name that a plot shows: neither long nor high, no control signs, no underscore in front."""
+    name = "".join(_unstacked(name))
     cut = name if len(name) <= longest else name[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
     shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in cut)
     # matplotlib leaves such a name out of a legend.
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def _unstacked(name: str) -> Iterator[str]:
+    """Without the marks that would be a tower on one letter; no script needs more than a few."""
+    marks = 0
+    for sign in name:
+        marks = marks + 1 if category(sign).startswith("M") else 0
+        if marks <= _MARKS:
+            yield sign
 
 
 def _element(figure: Figure, title: str) -> str:

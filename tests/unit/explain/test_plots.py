@@ -223,3 +223,14 @@ def test_a_name_is_cut_and_never_hidden() -> None:
     assert len(plain("n" * 200)) == 32
     assert plain("_a") == " _a"
     assert plain("a\x00\ud800\u202e") == "a\ufffd\ufffd\ufffd"
+
+
+@pytest.mark.filterwarnings("error", "ignore:Glyph .* missing from")
+def test_a_tower_of_marks_on_a_letter_leaves_room_for_the_plot() -> None:
+    tower = "\N{HIRAGANA LETTER A}" + "\N{COMBINING ACUTE ACCENT}" * 40
+    share = np.array([0.1, 0.2])
+    # Without room matplotlib warns, and draws nothing to be read.
+    assert ET.fromstring(plots.deletion({tower: Curve(share, share)})).tag.endswith("svg")
+    assert plain(tower) == "\N{HIRAGANA LETTER A}" + "\N{COMBINING ACUTE ACCENT}" * 3
+    # As many as any language writes stay.
+    assert plain("\u1ec7 e\u0323\u0302") == "\u1ec7 e\u0323\u0302"
