@@ -53,7 +53,7 @@ types: setup ## Check types, strictly
 
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
-	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile \
+	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		-m "not cluster and not extras and not graph" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
