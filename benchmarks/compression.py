@@ -21,7 +21,8 @@ from rich.table import Table
 from benchmarks import corpus
 from rampart.compression.costs import SHAPES, Cost, measure_cost, shape_name
 from rampart.compression.report import page
-from rampart.compression.variants import FLOAT, REFERENCES, VARIANTS, Source, compare
+from rampart.compression.variants import compare
+from rampart.compression.ways import FLOAT, REFERENCES, VARIANTS, Source
 from rampart.data import splits
 from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled

@@ -6,14 +6,23 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rampart.bundle.manifest import Manifest, ModelEntry
 from rampart.bundle.store import copy
 from rampart.errors import InputError
-from rampart.models.encoder import ATTRIBUTIONS, LEARNED, ONNX_FILE, TERMS, EncoderModel
+from rampart.models.encoder import (
+    ATTRIBUTIONS,
+    CONFIG_FILE,
+    LEARNED,
+    ONNX_FILE,
+    TERMS,
+    TOKENIZER_FILE,
+    EncoderConfig,
+    EncoderModel,
+)
 from serving.predictor.codec.answer import INPUTS, OUTPUTS, Signature
 
 MLSERVER_RUNTIME = "serving.mlserver_runtime.RampartRuntime"
@@ -25,7 +34,10 @@ TORCHSERVE_HANDLER = "serving.torchserve_handler"
 TRITON_MODEL = "serving.triton_model"
 """What Triton's Python backend loads; installed with Rampart."""
 
-_BUNDLE, _SCRIPTS = "bundle", "scripts"
+BUNDLE, SCRIPTS = "bundle", "scripts"
+"""Folders in what is written: the bundle, and TorchScript by the names of its models."""
+
+ARCHIVE_MANIFEST = "MAR-INF/MANIFEST.json"
 # TorchServe waits so many ms for so many requests, and so many seconds for an answer.
 _BATCH, _DELAY, _PATIENCE = 16, 10, 120
 # The same bundle makes the same archive.
@@ -81,19 +93,19 @@ def export(asked: Export, folder: Path, form: str) -> Path:
 
 
 def _mlserver(asked: Export, place: Path) -> None:
-    copy(asked.bundle, place / _BUNDLE)
+    copy(asked.bundle, place / BUNDLE)
     settings = {
         "name": asked.name,
         "implementation": MLSERVER_RUNTIME,
-        "parameters": {"uri": f"./{_BUNDLE}"},
+        "parameters": {"uri": f"./{BUNDLE}"},
     }
-    (place / "model-settings.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+    _write(place / "model-settings.json", settings)
 
 
 def _torchserve(asked: Export, place: Path) -> None:
     """An archive, and the settings that gather requests for it."""
     inside = place / "inside"
-    manifest = copy(asked.bundle, inside / _BUNDLE)
+    manifest = copy(asked.bundle, inside / BUNDLE)
     encoders = {entry.name: entry for entry in _encoders(manifest)}
     for name, network in asked.networks.items():
         if name not in encoders:
@@ -101,15 +113,8 @@ def _torchserve(asked: Export, place: Path) -> None:
                 f"The bundle has no encoder {name!r}.",
                 f"Its encoders are {', '.join(encoders) or 'none'}.",
             )
-        _script(network, inside / _BUNDLE / encoders[name].folder, inside / _SCRIPTS / f"{name}.pt")
-    _write(
-        inside / "MAR-INF" / "MANIFEST.json",
-        {
-            "runtime": "python",
-            "model": {"modelName": asked.name, "handler": "handler.py", "modelVersion": "1.0"},
-            "archiverVersion": "0.12.0",
-        },
-    )
+        _script(network, inside / BUNDLE / encoders[name].folder, inside / SCRIPTS / f"{name}.pt")
+    _write(inside / ARCHIVE_MANIFEST, archive_manifest(asked.name))
     (inside / "handler.py").write_text(f"from {TORCHSERVE_HANDLER} import handle\n", "utf-8")
     with zipfile.ZipFile(place / f"{asked.name}.mar", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in inside.rglob("*") if path.is_file()):
@@ -118,25 +123,39 @@ def _torchserve(asked: Export, place: Path) -> None:
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target)
     shutil.rmtree(inside)
+    (place / "config.properties").write_text(archive_settings(asked.name), encoding="utf-8")
+
+
+def archive_manifest(name: str) -> dict[str, object]:
+    """What an archive for TorchServe says of its model, whose handler is handler.py."""
+    return {
+        "runtime": "python",
+        "model": {"modelName": name, "handler": "handler.py", "modelVersion": "1.0"},
+        "archiverVersion": "0.12.0",
+    }
+
+
+def archive_settings(name: str) -> str:
+    """TorchServe's settings for an archive NAME.mar: one worker, and requests gathered for it."""
     version = {
         "defaultVersion": True,
-        "marName": f"{asked.name}.mar",
+        "marName": f"{name}.mar",
         "minWorkers": 1,
         "maxWorkers": 1,
         "batchSize": _BATCH,
         "maxBatchDelay": _DELAY,
         "responseTimeout": _PATIENCE,
     }
-    models = json.dumps({asked.name: {"1.0": version}})
-    told = f"load_models={asked.name}.mar\nmodels={models}\n"
-    (place / "config.properties").write_text(told, encoding="utf-8")
+    models = json.dumps({name: {"1.0": version}})
+    return f"load_models={name}.mar\nmodels={models}\n"
 
 
 def _script(network: Path, served: Path, path: Path) -> None:
     # The one thing here that needs torch.
+    from rampart.compression.costs import TORCHSCRIPT_FILE
     from rampart.compression.torchscript import export_torchscript
 
-    if not (network / "tokenizer.json").exists():
+    if not (network / TOKENIZER_FILE).exists():
         raise InputError(
             f"{network} holds no trained encoder.",
             "Name the folder that the pipeline's step train-attribution wrote.",
@@ -144,13 +163,13 @@ def _script(network: Path, served: Path, path: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         export_torchscript(network, served, Path(scratch))
         path.parent.mkdir(exist_ok=True)
-        shutil.copyfile(Path(scratch) / "model.pt", path)
+        shutil.copyfile(Path(scratch) / TORCHSCRIPT_FILE, path)
 
 
 def _triton(asked: Export, place: Path) -> None:
     """A model repository: the bundle's model, and one for each encoder."""
     version = place / asked.name / "1"
-    manifest = copy(asked.bundle, version / _BUNDLE)
+    manifest = copy(asked.bundle, version / BUNDLE)
     (version / "model.py").write_text(
         f"from {TRITON_MODEL} import TritonPythonModel\n\n__all__ = ['TritonPythonModel']\n",
         encoding="utf-8",
@@ -160,8 +179,11 @@ def _triton(asked: Export, place: Path) -> None:
         own = f"{asked.name}_{entry.name}"
         folder = place / own / "1"
         folder.mkdir(parents=True)
-        shutil.copyfile(version / _BUNDLE / entry.folder / ONNX_FILE, folder / ONNX_FILE)
-        outputs = [TERMS, ATTRIBUTIONS] if _learned(version / _BUNDLE / entry.folder) else [TERMS]
+        shutil.copyfile(version / BUNDLE / entry.folder / ONNX_FILE, folder / ONNX_FILE)
+        config = EncoderConfig.model_validate_json(
+            (version / BUNDLE / entry.folder / CONFIG_FILE).read_bytes()
+        )
+        outputs = [TERMS, ATTRIBUTIONS] if config.method == LEARNED else [TERMS]
         _configure(
             place / own,
             "onnxruntime",
@@ -177,8 +199,8 @@ def _triton(asked: Export, place: Path) -> None:
 def _configure(
     folder: Path,
     backend: str,
-    inputs: tuple[Signature, ...] | list[Signature],
-    outputs: tuple[Signature, ...] | list[Signature],
+    inputs: Sequence[Signature],
+    outputs: Sequence[Signature],
     more: str = "",
 ) -> None:
     """Write config.pbtxt: shapes as the protocol has them, so Triton adds no batch to them."""
@@ -191,21 +213,14 @@ def _configure(
                 f'{field_name} {{\n  name: "{one.name}"\n'
                 f"  data_type: {_TRITON_TYPES[one.datatype]}\n  dims: [{dims}]{optional}\n}}\n"
             )
-    told += (
-        "instance_group { count: 1 kind: KIND_AUTO }\n"
-        if backend == "onnxruntime"
-        else ("instance_group { count: 1 kind: KIND_CPU }\n")
-    )
+    # The bundle's own model has no use for a GPU.
+    place = "KIND_AUTO" if backend == "onnxruntime" else "KIND_CPU"
+    told += f"instance_group {{ count: 1 kind: {place} }}\n"
     (folder / "config.pbtxt").write_text(told + more, encoding="utf-8")
 
 
 def _encoders(manifest: Manifest) -> list[ModelEntry]:
     return [entry for entry in manifest.models if entry.kind == EncoderModel.kind]
-
-
-def _learned(folder: Path) -> bool:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return bool(config.get("method") == LEARNED)
 
 
 def _write(path: Path, document: object) -> None:

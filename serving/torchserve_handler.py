@@ -19,13 +19,13 @@ import torch
 from rampart.errors import RampartError, outcome
 from rampart.inference.engine import Engine
 from rampart.models.encoder import ATTRIBUTIONS, TERMS, EncoderModel
+from serving.export import BUNDLE, SCRIPTS
 from serving.predictor.codec import v1, v2_rest
+from serving.predictor.codec.answer import Answer
 from serving.predictor.codec.call import Call
 from serving.predictor.codec.request import Limits
 from serving.predictor.scoring import scored_together
 
-BUNDLE = "bundle"
-SCRIPTS = "scripts"
 _BAD_REQUEST = 400
 
 
@@ -58,16 +58,9 @@ class Handler:
     def answer(self, bodies: Sequence[Any]) -> list[tuple[int, Any]]:
         """An HTTP status and a body for each body that came."""
         read = [self._read(body) for body in bodies]
-        calls = [one for one in read if isinstance(one, Call)]
-        answers = iter(scored_together(self.engine, [call.request for call in calls]))
-        found: list[tuple[int, Any]] = []
-        for one in read:
-            answer = one if isinstance(one, RampartError) else next(answers)
-            if isinstance(answer, RampartError):
-                found.append((outcome(answer).http_status, {"error": str(answer)}))
-            elif isinstance(one, Call):
-                found.append((200, _content(one.encode(answer))))
-        return found
+        requests = [one.request if isinstance(one, Call) else one for one in read]
+        answers = scored_together(self.engine, requests)
+        return [_reply(*both) for both in zip(read, answers, strict=True)]
 
     def _read(self, body: Any) -> Call | RampartError:
         try:
@@ -80,9 +73,13 @@ class Handler:
             return error
 
 
-def _content(reply: Any) -> Any:
-    """JSON, which TorchServe sends as such where it writes it itself."""
-    return orjson.loads(reply.content) if isinstance(reply, v2_rest.V2Reply) else reply
+def _reply(call: Call | RampartError, answer: Answer | RampartError) -> tuple[int, Any]:
+    if isinstance(answer, RampartError):
+        return outcome(answer).http_status, {"error": str(answer)}
+    assert isinstance(call, Call)  # noqa: S101 - what could not be read comes back as its error
+    reply = call.encode(answer)
+    # TorchServe writes JSON itself.
+    return 200, orjson.loads(reply.content) if isinstance(reply, v2_rest.V2Reply) else reply
 
 
 _handlers: dict[str, Handler] = {}

@@ -19,12 +19,12 @@ import triton_python_backend_utils as triton
 from rampart.errors import InputError, RampartError
 from rampart.inference.engine import Engine
 from rampart.models.encoder import EncoderModel
+from serving.export import BUNDLE
 from serving.predictor.codec.answer import Answer, OutputTensor, output_tensors
 from serving.predictor.codec.request import Limits, ScoreRequest
 from serving.predictor.codec.tensor import InputTensor, score_request, wanted_outputs
 from serving.predictor.scoring import scored_together
 
-BUNDLE = "bundle"
 _INPUTS = ("text", "id")
 
 
@@ -61,11 +61,8 @@ class TritonPythonModel:
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """A response to each request; a wrong one hears what is wrong with it."""
-        read = [_read(request) for request in requests]
-        good = [one for one in read if isinstance(one, ScoreRequest)]
-        answers = iter(scored_together(self.engine, good))
-        found = [one if isinstance(one, RampartError) else next(answers) for one in read]
-        return [_response(request, one) for request, one in zip(requests, found, strict=True)]
+        answers = scored_together(self.engine, [_read(request) for request in requests])
+        return [_response(*both) for both in zip(requests, answers, strict=True)]
 
 
 def _read(request: Any) -> ScoreRequest | RampartError:

@@ -38,7 +38,8 @@ from benchmarks.serving.peers.work import (
     WORK,
     scorer,
 )
-from benchmarks.serving.servers import Server, checked, everything, resident, running
+from benchmarks.serving.processes import Server, checked, resident, running
+from benchmarks.serving.servers import everything
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.drawing import COLOURS, plot
 

@@ -28,7 +28,8 @@ from rich.table import Table
 
 from benchmarks import corpus
 from benchmarks.serving.peers.work import CASCADE
-from benchmarks.serving.servers import rampart, resident, running
+from benchmarks.serving.processes import resident, running
+from benchmarks.serving.servers import rampart
 from rampart.bundle.staging import staged
 from rampart.bundle.store import read_manifest, seal
 from rampart.data.sources import SPAM_ASSASSIN

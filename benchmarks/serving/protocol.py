@@ -22,7 +22,8 @@ from rich.table import Table
 
 from benchmarks import corpus
 from benchmarks.serving.peers.work import CASCADE
-from benchmarks.serving.servers import rampart, running
+from benchmarks.serving.processes import running
+from benchmarks.serving.servers import rampart
 from rampart.data.sources import SPAM_ASSASSIN
 from rampart.inference.engine import Engine
 from serving.predictor.sdk import pb, pb_grpc

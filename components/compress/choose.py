@@ -41,18 +41,19 @@ def choose_encoder(
     from shutil import copytree
 
     from rampart.compression.quantisation import halve
-    from rampart.compression.variants import FLOAT, named
+    from rampart.compression.variants import named
+    from rampart.compression.ways import FLOAT
     from rampart.models.encoder import HALF_FILE
 
     names = named(variants)
     folder, served = Path(model.path), Path(exported.path)
     folder.mkdir(parents=True, exist_ok=True)
+    if for_gpu and any(served.iterdir()):
+        halve(served, folder / HALF_FILE)
     if names == (FLOAT,) or not any(served.iterdir()):
         copytree(served, folder, dirs_exist_ok=True)
         if any(folder.iterdir()):
             model.metadata["variant"] = FLOAT
-            if for_gpu:
-                halve(served, folder / HALF_FILE)
         Path(comparison.path).write_text("<p>No variant but float was asked for.</p>\n", "utf-8")
         return
 
@@ -60,7 +61,8 @@ def choose_encoder(
 
     from components.progress import tell
     from rampart.compression.report import page
-    from rampart.compression.variants import Source, compare
+    from rampart.compression.variants import compare
+    from rampart.compression.ways import Source
     from rampart.data.labelled import Labelled
     from rampart.data.tables import read_table
 
@@ -74,7 +76,5 @@ def choose_encoder(
             source, names, validation, Path(scratch), tolerance=tolerance, on_progress=tell
         )
         copytree(Path(scratch) / found.chosen, folder, dirs_exist_ok=True)
-    if for_gpu:
-        halve(served, folder / HALF_FILE)
     model.metadata.update(variant=found.chosen, reason=found.reason)
     Path(comparison.path).write_text(page(found), encoding="utf-8")

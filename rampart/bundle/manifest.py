@@ -8,9 +8,17 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rampart.ensembles.base import Ensemble
+from rampart.errors import BundleError
 from rampart.models.calibration import Calibration
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -113,6 +121,27 @@ class Manifest(_Document):
         if unknown:
             raise ValueError(f"the ensemble weighs models that are not here: {sorted(unknown)}")
         return self
+
+    @classmethod
+    def parsed(cls, content: bytes, place: str, remedy: str) -> Manifest:
+        """The manifest in a file's bytes.
+
+        Args:
+            content: of the file.
+            place: where it was, for the error.
+            remedy: what to do about it.
+
+        Raises:
+            BundleError: it is none, or not of this schema version.
+        """
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise BundleError(
+                f"{place} cannot be used: {where}: {first['msg']}.", remedy
+            ) from error
 
     def computed_id(self) -> str:
         """SHA-256 over the canonical JSON of everything but `id`, `created` and the costs."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rampart.bundle.manifest import MANIFEST_FILE, Manifest
 from rampart.bundle.store import verify
-from rampart.errors import BundleError, MissingExtraError, RampartError, SourceError
+from rampart.data.reading import reading
+from rampart.errors import BundleError
 
 Fetching = Callable[[int, int], None]
 """Told the bytes that have come, and those in all."""
@@ -42,15 +41,11 @@ class RemoteBundle:
         """
         with self._reading(), self._open(MANIFEST_FILE) as file:
             content = file.read(_LARGEST_MANIFEST + 1)
-        try:
-            manifest = Manifest.model_validate_json(content[: _LARGEST_MANIFEST + 1])
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise BundleError(
-                f"{MANIFEST_FILE} at {self.address} cannot be used: {where}: {first['msg']}.",
-                "Give the folder that the pipeline wrote.",
-            ) from None
+        manifest = Manifest.parsed(
+            content,
+            f"{MANIFEST_FILE} at {self.address}",
+            "Give the folder that the pipeline wrote.",
+        )
         if manifest.id != manifest.computed_id():
             raise BundleError(
                 f"{MANIFEST_FILE} at {self.address} was altered: its contents do not give its id.",
@@ -89,21 +84,11 @@ class RemoteBundle:
 
         return fsspec.open(f"{self.address}/{name}", "rb")
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except RampartError:
-            raise
-        except ImportError as error:
-            raise MissingExtraError(
-                f"Reading {self.address!r} needs a package that is not installed: {error}.",
-                "Install it, for instance by `pip install s3fs` for s3:// addresses.",
-            ) from error
-        # Each file system raises what its client raises.
-        except Exception as error:
-            why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-            raise SourceError(
-                f"The bundle {self.address!r} cannot be read: {why or type(error).__name__}.",
-                f"Give the address of the folder that holds {MANIFEST_FILE}.",
-            ) from error
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(
+            self.address,
+            "bundle",
+            missing="there is no such file",
+            install="`pip install s3fs` for s3:// addresses",
+            remedy=f"Give the address of the folder that holds {MANIFEST_FILE}.",
+        )

@@ -104,21 +104,17 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_FILE
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise BundleError(
             f"{folder} is not a bundle: it holds no {MANIFEST_FILE}.",
             "Give the folder that the pipeline wrote, such as build/demo/bundle.",
         ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BundleError(
-            f"{path} cannot be used: {where}: {first['msg']}.",
-            "Use the version of Rampart that wrote it, or write it again.",
-        ) from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from error
+    return Manifest.parsed(
+        content, str(path), "Use the version of Rampart that wrote it, or write it again."
+    )
 
 
 def read_cascade(folder: Path) -> CascadeReport | None:

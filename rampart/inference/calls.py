@@ -30,11 +30,12 @@ class Begun(Protocol):
     def left(self) -> int:
         """Texts that are not settled."""
 
-    def rest(self) -> Mapping[int, Verdict]:
-        """Settle them; their verdicts by row."""
-
     def rest_with(self, others: Sequence[Self]) -> Sequence[Mapping[int, Verdict]]:
-        """Settle them together with what others left that were begun with the same options."""
+        """Settle them, together with what others left that were begun with the same options.
+
+        Returns:
+            The verdicts by row of each, this one's first.
+        """
 
 
 Begin = Callable[[Sequence[str], ScoreOptions], Begun]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -115,7 +115,7 @@ class Engine:
         for name in selection.asked:
             asked.logits(name, np.arange(len(texts)))
         scoring = Scoring(self.manifest, selection.stages, asked, limit, options.top_k)
-        scoring.settled = scoring.advance()
+        scoring.advance()
         return scoring
 
     @property
@@ -160,7 +160,11 @@ class Scoring:
         self._top_k = top_k
         self._verdicts: dict[int, Verdict] = {}
         self._left = np.arange(len(asked.aligned))
-        self.settled: dict[int, Verdict] = {}
+
+    @property
+    def settled(self) -> Mapping[int, Verdict]:
+        """The verdicts that are there, by row."""
+        return self._verdicts
 
     @property
     def rows(self) -> list[int]:
@@ -199,24 +203,21 @@ class Scoring:
         Returns:
             The verdicts on what each left, by its own rows: this one's first.
         """
+        if not others:
+            return [self.rest()]
         parts = [self, *others]
-        if not any(part.left for part in parts):
-            return [{} for _ in parts]
-        places = [(part, row) for part in parts for row in part.rows]
-        asked = _Asked.joined([(part.asked, row) for part, row in places])
+        asked = self.asked.joined([(part.asked, row) for part in parts for row in part.rows])
         stages = self._stages[self._next :]
-        joint = Scoring(self._manifest, stages, asked, self._threshold, self._top_k).rest()
-        for place, (part, row) in enumerate(places):
-            part.note(row, joint[place])
-        return [
-            {row: joint[place] for place, (one, row) in enumerate(places) if one is part}
-            for part in parts
-        ]
+        joint = Scoring(self._manifest, stages, asked, self._threshold, self._top_k)
+        verdicts = iter(joint.finish())
+        return [part.take(verdicts) for part in parts]
 
-    def note(self, row: int, verdict: Verdict) -> None:
-        """Take the verdict on a text that was left."""
-        self._verdicts[row] = verdict
-        self._left = self._left[self._left != row]
+    def take(self, verdicts: Iterator[Verdict]) -> dict[int, Verdict]:
+        """Take the verdicts on all that was left, in its order; the same by row."""
+        found = dict(zip(self.rows, verdicts, strict=False))
+        self._verdicts |= found
+        self._left = self._left[:0]
+        return found
 
     def finish(self) -> list[Verdict]:
         """The verdicts on all texts, in their order."""
@@ -263,12 +264,10 @@ class _Asked:
         self.explain = explain
         self.scores: dict[str, dict[int, tuple[float, Terms | None]]] = {}
 
-    @classmethod
-    def joined(cls, places: Sequence[tuple[Self, int]]) -> Self:
-        """Rows of several calls, at least one of them, as those of one."""
-        first = places[0][0]
+    def joined(self, places: Sequence[tuple[_Asked, int]]) -> _Asked:
+        """Rows of several calls that ask as this one does, as those of one."""
         aligned = [asked.aligned[row] for asked, row in places]
-        whole = cls(first.models, aligned, explain=first.explain)
+        whole = _Asked(self.models, aligned, explain=self.explain)
         for place, (asked, row) in enumerate(places):
             for name, known in asked.scores.items():
                 if row in known:

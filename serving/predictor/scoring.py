@@ -28,29 +28,30 @@ async def scored(engine: Engine, batcher: Batcher, request: ScoreRequest) -> Ans
 
 
 def scored_together(
-    engine: Engine, requests: Sequence[ScoreRequest]
+    engine: Engine, requests: Sequence[ScoreRequest | RampartError]
 ) -> list[Answer | RampartError]:
     """The answers to requests that came together, or why there is none, in their order.
 
-    Where a server gathers requests itself; those that ask in the same way are scored in one go.
+    Where a server gathers requests itself; those that ask in the same way are scored in one go. A
+    request that could not be read comes as its error, and so it goes back.
     """
-    found: list[Answer | RampartError | None] = [None] * len(requests)
-    alike: dict[ScoreOptions, list[int]] = {}
+    found: dict[int, Answer | RampartError] = {}
+    alike: dict[ScoreOptions, list[tuple[int, ScoreRequest]]] = {}
     for row, request in enumerate(requests):
-        alike.setdefault(_asked(request), []).append(row)
+        if isinstance(request, RampartError):
+            found[row] = request
+        else:
+            alike.setdefault(_asked(request), []).append((row, request))
     for options, rows in alike.items():
-        texts = [text for row in rows for text in requests[row].texts]
+        texts = [text for _, request in rows for text in request.texts]
         try:
-            threshold = _threshold(engine, requests[rows[0]])
             verdicts = iter(engine.begin(texts, options).finish())
+            for row, request in rows:
+                own = [next(verdicts) for _ in request.texts]
+                found[row] = _answer(engine, request, _threshold(engine, request), own)
         except RampartError as error:
-            for row in rows:
-                found[row] = error
-            continue
-        for row in rows:
-            own = [next(verdicts) for _ in requests[row].texts]
-            found[row] = _answer(engine, requests[row], threshold, own)
-    return [one for one in found if one is not None]
+            found |= dict.fromkeys((row for row, _ in rows), error)
+    return [found[row] for row in range(len(requests))]
 
 
 def _asked(request: ScoreRequest) -> ScoreOptions:

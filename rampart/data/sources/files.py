@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from rampart.data.reading import reading
 from rampart.data.sources import labels
-from rampart.data.sources.opening import File, list_files, reading, size
+from rampart.data.sources.opening import File, list_files, size
 from rampart.data.sources.rows import Row, iter_rows, missing_column
 from rampart.data.step import Progress, Reject, Step, reject_table
 from rampart.errors import DataError

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from rampart.errors import DataError, MissingExtraError, RampartError, SourceError
+from rampart.data.reading import reading
+from rampart.errors import DataError, MissingExtraError, SourceError
 
 FORMATS = {
     ".jsonl": "jsonl",
@@ -49,33 +50,6 @@ class File:
         """The path as an error should show it: with its protocol, if it is not on this machine."""
         local = isinstance(self.filesystem.protocol, tuple) and "file" in self.filesystem.protocol
         return self.path if local else str(self.filesystem.unstrip_protocol(self.path))
-
-
-@contextmanager
-def reading(uri: str) -> Iterator[None]:
-    """Turn whatever a file system or a decompressor raises into a SourceError that names the URI.
-
-    Raises:
-        SourceError: the URI cannot be read.
-        MissingExtraError: its protocol needs a package that is not installed.
-    """
-    try:
-        yield
-    except RampartError:
-        raise
-    except ImportError as error:
-        raise MissingExtraError(
-            f"Reading {uri!r} needs a package that is not installed: {error}.",
-            "Install it, for instance by `pip install 'fsspec[http]'` for web addresses.",
-        ) from error
-    # Each file system raises what its client raises, each decompressor errors of its own.
-    except Exception as error:
-        why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
-        kind = type(error).__name__
-        raise SourceError(
-            f"The source {uri!r} cannot be read: {why or kind}.",
-            "Give the path of a readable file or folder, or an address such as s3://bucket/file.",
-        ) from error
 
 
 def list_files(uri: str) -> list[File]:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from rampart.data.sources.opening import File, open_file, reading, size
+from rampart.data.reading import reading
+from rampart.data.sources.opening import File, open_file, size
 from rampart.errors import DataError
 
 LONGEST = 32 * 2**20

@@ -1,40 +1,25 @@
 """Other servers that answer from an exported bundle, each from its own lock and environment."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import httpx
 import numpy as np
 
-from tests.project.places import LOCKS, ROOT
+from benchmarks.serving import processes
+from tests.integration.serving.conftest import question
+from tests.project.places import ROOT
 
 TEXTS = ["Win a free prize today\n\nClick here", "Lunch at noon, if the rain stops"]
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def environment(lock, home):
     """Its Python, where everything in the lock is installed, and Rampart as it is here."""
-    uv = str(Path(sys.executable).with_name("uv"))
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(home)], check=True)
-    python = home / "bin" / "python"
-    install = [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes"]
-    subprocess.run([*install, "--requirement", str(LOCKS / lock)], check=True)
+    python = processes.environment(lock, home, sys.executable)
     [packages] = (home / "lib").glob("python*/site-packages")
     (packages / "rampart.pth").write_text(f"{ROOT}\n")
     return python
@@ -72,8 +57,7 @@ def running(python, command, folder, url, **variables):
 
 
 def asked(**fields):
-    entry = {"name": "text", "shape": [len(TEXTS)], "datatype": "BYTES", "data": TEXTS}
-    return {"inputs": [entry]} | fields
+    return question(TEXTS, **fields)
 
 
 def columns(reply):
@@ -99,8 +83,3 @@ def assert_the_same_answers(url, server):
     wrong = httpx.post(url, json=asked(parameters={"threshold": 2}))
     assert wrong.status_code == 400
     assert "threshold" in wrong.text
-
-
-def java():
-    """Whether there is a Java to run TorchServe's front end with."""
-    return shutil.which("java") is not None

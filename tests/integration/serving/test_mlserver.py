@@ -5,11 +5,11 @@ One of `make test-extras`: it installs requirements/mlserver.txt into an environ
 
 import pytest
 
+from benchmarks.serving.processes import free_ports
 from serving.export import Export, export
 from tests.integration.serving.peers import (
     assert_the_same_answers,
     environment,
-    free_ports,
     running,
 )
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.extras, pytest.mark.timeout(900)]
 
 
 def test_mlserver_gives_the_predictors_answers(bundle, server, tmp_path):
-    python = environment("mlserver.txt", tmp_path / "environment")
+    python = environment("mlserver", tmp_path / "environment")
     model = export(Export(bundle), tmp_path / "model", "mlserver")
     rest, rpc, metrics = map(str, free_ports(3))
     command = [python.with_name("mlserver"), "start", model]

@@ -3,11 +3,13 @@
 One of `make test-extras`: it installs requirements/torchserve.txt into an environment of its own.
 """
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from benchmarks.serving.processes import free_ports
 from serving.export import Export, export
 from tests.integration.serving.peers import (
     TEXTS,
@@ -15,20 +17,20 @@ from tests.integration.serving.peers import (
     assert_the_same_answers,
     columns,
     environment,
-    free_ports,
-    java,
     running,
 )
 
 pytestmark = [
     pytest.mark.extras,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(not java(), reason="TorchServe's front end needs Java, and there is none"),
+    pytest.mark.skipif(
+        shutil.which("java") is None, reason="TorchServe's front end needs Java, and there is none"
+    ),
 ]
 
 
 def test_torchserve_gives_the_predictors_answers(bundle, trained_models, server, tmp_path):
-    python = environment("torchserve.txt", tmp_path / "environment")
+    python = environment("torchserve", tmp_path / "environment")
     network = trained_models["encoder"].with_name("trained")
     store = export(Export(bundle, networks={"encoder": network}), tmp_path / "store", "torchserve")
     inference, management, metrics, *rpc = free_ports(5)

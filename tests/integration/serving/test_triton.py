@@ -12,11 +12,11 @@ import sys
 
 import pytest
 
+from benchmarks.serving.processes import free_ports
 from serving.export import Export, export
 from tests.integration.serving.peers import (
     assert_the_same_answers,
     environment,
-    free_ports,
     running,
 )
 
@@ -50,7 +50,7 @@ class TritonPythonModel:
 
 
 def test_triton_gives_the_predictors_answers(bundle, server, tmp_path):
-    python = environment("triton.txt", tmp_path / "environment")
+    python = environment("triton", tmp_path / "environment")
     [packages] = (tmp_path / "environment" / "lib").glob("python*/site-packages")
     triton = packages / "pytriton" / "tritonserver"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

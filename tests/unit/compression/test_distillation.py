@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from rampart.compression import variants
+from rampart.compression import variants, ways
 from rampart.compression.distillation import SETTINGS, distil, soft_labels
-from rampart.compression.variants import Source, compare, named
+from rampart.compression.variants import compare, named
+from rampart.compression.ways import Source
 from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled
 from rampart.errors import InputError, TrainingError
@@ -84,7 +85,7 @@ def test_a_student_is_smaller_and_explains_itself(teacher: Path, soft, tmp_path:
 def test_as_a_variant_it_is_made_measured_judged_and_quantised(
     teacher: Path, trained_models: dict[str, Path], tmp_path: Path, monkeypatch
 ) -> None:
-    more = {"student-1": variants._student(1), "student-1-int8": variants._small_student(1)}
+    more = {"student-1": ways._student(1), "student-1-int8": ways._small_student(1)}
     monkeypatch.setattr(variants, "VARIANTS", {**variants.VARIANTS, **more})
     source = Source(
         trained_models["encoder"], teacher, TRAIN, 0, {"ngram": trained_models["ngram"]}, VALIDATION
@@ -109,4 +110,4 @@ def test_a_student_as_deep_as_its_teacher_or_without_one_is_refused(
         with pytest.raises(TrainingError, match="cannot learn from 2"):
             distil(teacher, layers, TRAIN, VALIDATION, soft, tmp_path)
     with pytest.raises(InputError, match="trained network and validation texts"):
-        variants.VARIANTS["student-3"](Source(teacher, None, TRAIN), tmp_path)
+        ways.VARIANTS["student-3"](Source(teacher, None, TRAIN), tmp_path)

@@ -12,16 +12,8 @@ from rampart.compression.calibration import stratified
 from rampart.compression.costs import Cost, Time, measure_cost
 from rampart.compression.quantisation import quantise_static, sensitivities, tables
 from rampart.compression.report import page, picture
-from rampart.compression.variants import (
-    FLOAT,
-    REFERENCES,
-    VARIANTS,
-    Source,
-    Variant,
-    choose,
-    compare,
-    named,
-)
+from rampart.compression.variants import Variant, choose, compare, named
+from rampart.compression.ways import FLOAT, REFERENCES, VARIANTS, Source
 from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled
 from rampart.errors import InputError, TrainingError
