@@ -221,6 +221,11 @@ _NAMES = re.compile(
     rf"\[?\b(?:{_LISTS})(?:-(?:admin|request|owner))?\b(?:@[\w.-]{{1,80}})?\]?|{_FILTER_MARK}",
     re.IGNORECASE,
 )
+# A text of ASCII in which none of these is has none of the names: far cheaper to find out.
+_NAMED = (
+    "zzzz", "ilug", "spama", "razor", "exmh", "rpm", "sadev", "satalk", "spamb", "secprog",
+    "fork@", "social@", "webdev@", "iiu@", "-admin@", "-request@", "deathtospam",
+)  # fmt: skip
 _EXTRA_SPACE = re.compile(r"(?<=[^\S\n])[^\S\n]+|(?<=\n\n)\s+")
 
 
@@ -229,9 +234,18 @@ def _without_residue(aligned: AlignedText) -> AlignedText:
     aligned = _drop(aligned, _INVISIBLE.finditer(aligned.text))
     opening = _OPENING.match(aligned.text)
     aligned = _drop(aligned, [opening] if opening else [])
-    for pattern in (_LINES, _NAMES, _EXTRA_SPACE):
-        aligned = _drop(aligned, pattern.finditer(aligned.text))
-    return aligned
+    aligned = _drop(aligned, _LINES.finditer(aligned.text))
+    if _may_name(aligned.text):
+        aligned = _drop(aligned, _NAMES.finditer(aligned.text))
+    return _drop(aligned, _EXTRA_SPACE.finditer(aligned.text))
+
+
+def _may_name(text: str) -> bool:
+    """Whether a list's or a filter's name can be in a text at all."""
+    if not text.isascii():
+        return True
+    lowered = text.lower()
+    return any(part in lowered for part in _NAMED)
 
 
 def _drop(aligned: AlignedText, matches: Iterable[re.Match[str]]) -> AlignedText:

@@ -22,6 +22,7 @@ _TAGGED = re.compile("[\ufe00-\ufe0f\U000e0000-\U000e01ef]+")
 # A character of another alphabet beside a Latin one: the alphabets whose letters look Latin.
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _LIKE_LATIN = re.compile("[\u0370-\u03ff\u0400-\u052f\u0530-\u058f]")
+_ENCODED_LENGTH = 32
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{32,}={0,2}")
 _HEX = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{32,}(?![0-9A-Za-z])|(?:\\x[0-9A-Fa-f]{2}){8,}"
@@ -81,10 +82,14 @@ def _find(message: Message) -> Iterable[Found]:
     ):  # fmt: skip
         hidden = [] if source.isascii() else _spans(pattern, source)
         yield Found(name, len(hidden), hidden)
-    for name, pattern in (("bursts", _BURST), ("spaced_words", _SPACED), ("hex", _HEX)):
-        places = _spans(pattern, text)
+    # Most texts have no run as long as what is encoded, and to see that takes no pattern.
+    long = text if max(map(len, text.split()), default=0) >= _ENCODED_LENGTH else ""
+    for name, pattern, within in (
+        ("bursts", _BURST, text), ("spaced_words", _SPACED, text), ("hex", _HEX, long),
+    ):  # fmt: skip
+        places = _spans(pattern, within)
         yield Found(name, len(places), places, Within.TEXT)
-    blobs = [(start, end) for start, end in _spans(_BASE64, text) if _encoded(text[start:end])]
+    blobs = [(start, end) for start, end in _spans(_BASE64, long) if _encoded(text[start:end])]
     yield Found("base64", len(blobs), blobs, Within.TEXT)
     yield Found("base64_longest", max((end - start for start, end in blobs), default=0))
 

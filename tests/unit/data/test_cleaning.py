@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -132,6 +133,28 @@ def test_what_tells_of_the_way_here_or_is_unseen_goes(source: str, text: str) ->
     got = clean(source).text
     assert got.split() == text.split()
     assert got.count("\n\n") == text.count("\n\n") or "<" in source
+
+
+_TRACES = [
+    "zzzzteana", "ilug-social", "spamassassin-sightings", "razor-users", "exmh-workers", "[ilug]",
+    "rpm-zzzlist", "sadev", "satalk", "spambayes-dev", "secprog", "freshrpms", "fork@", "fork",
+    "social-admin@", "webdev-request@", "iiu@xent.com", "--DeathToSpam", "social", "spam", "rpm",
+]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_TRACES), st.sampled_from([str.upper, str.title, str.lower])),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_names_of_lists_go_from_a_text_of_ascii_as_from_any_other(
+    traces: list[tuple[str, Callable[[str], str]]],
+) -> None:
+    """Texts of ASCII are first asked whether any name can be in them."""
+    text = "About this\n\nask " + " or ".join(change(trace) for trace, change in traces) + " x"
+    assert [*clean(text).words, "\u00e9"] == clean(f"{text} \u00e9").words
 
 
 @pytest.mark.parametrize(
