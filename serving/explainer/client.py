@@ -47,7 +47,7 @@ class PredictorClient:
     """Calls one model of a predictor; safe to use from several threads."""
 
     def __init__(self, address: str, model: str, *, batch: int, deadline: float) -> None:
-        self._address = messages.with_port(address)
+        self._address = address
         self._model = model
         self._batch = batch
         self._deadline = deadline

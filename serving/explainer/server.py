@@ -36,7 +36,7 @@ def serve(settings: ExplainerSettings) -> None:
         settings.seconds,
     )
     predictor = PredictorClient(
-        settings.predictor_host,
+        settings.predictor,
         settings.asked,
         batch=settings.batch,
         deadline=settings.deadline,

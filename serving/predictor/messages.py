@@ -17,7 +17,6 @@ from rampart.errors import (
 from serving.predictor.sdk import pb
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_PORT = 80
 _ERRORS: dict[grpc.StatusCode, type[RampartError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InputError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: TooLargeError,
@@ -25,12 +24,6 @@ _ERRORS: dict[grpc.StatusCode, type[RampartError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: OverloadedError,
     grpc.StatusCode.NOT_FOUND: UnknownModelError,
 }
-
-
-def with_port(address: str) -> str:
-    """The address with KServe's port where it names none."""
-    named = address.rpartition("]")[2].count(":") == 1
-    return address if named else f"{address}:{_PORT}"
 
 
 def request(

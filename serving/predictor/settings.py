@@ -67,11 +67,24 @@ class AskingSettings(ServerSettings):
     predictor_host: str = Field(
         default="127.0.0.1:8081",
         pattern=r"^[A-Za-z0-9._:\[\]-]+$",
-        description="Address of the predictor's gRPC; port 80, where KServe has it, if unnamed.",
+        description="Address of the predictor's gRPC; at predictor_port if it names no port.",
+    )
+    predictor_port: int = Field(
+        default=80,
+        ge=1,
+        le=65535,
+        description="Port of the predictor's gRPC, since KServe gives its host alone: 80 where "
+        "gRPC is the predictor's only port, else the port of its container.",
     )
     predictor_model: str | None = Field(
         default=None, description="The model's name there; the same as here if unset."
     )
+
+    @property
+    def predictor(self) -> str:
+        """The predictor's address, with its port."""
+        named = self.predictor_host.rpartition("]")[2].count(":") == 1
+        return self.predictor_host if named else f"{self.predictor_host}:{self.predictor_port}"
 
     @property
     def asked(self) -> str:

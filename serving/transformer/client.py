@@ -30,7 +30,7 @@ class PredictorClient:
     """Calls one model of a predictor; belongs to one event loop."""
 
     def __init__(self, address: str, model: str, *, deadline: float) -> None:
-        self._address = messages.with_port(address)
+        self._address = address
         self._model = model
         self._deadline = deadline
         self._channel: grpc.aio.Channel | None = None

@@ -32,7 +32,7 @@ def serve(settings: TransformerSettings) -> None:
         by_name=BY_NAME,
     )
     predictor = PredictorClient(
-        settings.predictor_host,
+        settings.predictor,
         settings.asked,
         deadline=settings.deadline,
     )

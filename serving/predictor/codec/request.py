@@ -13,11 +13,13 @@ from rampart.errors import InputError, TooLargeError
 _KNOWN = ("top_k", "explain", "threshold", "models")
 # What a request may say of the effort behind an explanation, where it is computed on request.
 _EFFORT = ("evaluations", "seconds", "seed")
-# Clients of the protocol send these with any request; none changes a verdict.
+# Clients of the protocol send these with any request, and `domain` is what an InferenceGraph may
+# choose the model by; none changes a verdict.
 _PROTOCOL = frozenset(
     {
         "binary_data_output",
         "content_type",
+        "domain",
         "headers",
         "priority",
         "timeout",
