@@ -6,6 +6,8 @@ ARGS ?=
 UPGRADE ?=
 # Processes that run tests; a file's tests stay together, because they share a server or a model.
 JOBS ?= 2
+# What builds images: docker (buildx) or buildah.
+BUILDER ?= docker
 
 RUN := .venv/bin
 EXTRAS := inference serve data evaluate train language semantic privacy explain registry pipelines
@@ -14,7 +16,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile test fuzz lint format types coverage test-extras test-graph lock \
+.PHONY: help setup demo serve compile manifests images test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -37,6 +39,12 @@ serve: setup ## Serve the demo's bundle on ports 8080 (REST) and 8081 (gRPC)
 compile: setup ## Write the training pipeline's YAML for a cluster
 	$(RUN)/rampart pipeline compile training $(ARGS)
 
+manifests: setup ## Write the pipelines as resources of Kubeflow Pipelines into manifests/
+	$(RUN)/python -m pipelines.manifests
+
+images: setup ## Build the images (BUILDER=docker or buildah; ARGS: names, and what the builder is told)
+	$(RUN)/python -m images.build --builder $(BUILDER) $(ARGS)
+
 test: lint types coverage ## Lint, check types, run every test that needs no cluster (ARGS go to pytest)
 
 lint: setup ## Check formatting, lint, and the direction of imports
@@ -54,7 +62,7 @@ types: setup ## Check types, strictly
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-		-m "not cluster and not extras and not graph" $(ARGS)
+		-m "not cluster and not node and not extras and not graph" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
@@ -63,6 +71,12 @@ test-extras: setup ## Install each extra, and Alibi, from its own lock, and use 
 
 test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and answer behind it
 	$(RUN)/python -m pytest -m graph tests/integration/serving $(ARGS)
+
+test-cluster: setup ## Apply every manifest and overlay to the API server of KUBECONFIG, and roll out
+	$(RUN)/python -m pytest -m cluster tests/cluster $(ARGS)
+
+test-node: setup ## Serve, train and roll out on the node of KUBECONFIG, with KServe and the operator
+	$(RUN)/python -m pytest -m node tests/cluster $(ARGS)
 
 fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
 	$(RUN)/python -m tests.fuzz $(ARGS)
@@ -76,6 +90,9 @@ lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews 
 	$(subst pyproject.toml,,$(COMPILE)) --group alibi --output-file requirements/alibi.txt
 	$(COMPILE) --extra inference --group triton --override requirements/triton.overrides \
 		--output-file requirements/triton.txt
+	set -e; for group in mlflow sbom; do \
+		$(subst pyproject.toml,,$(COMPILE)) --group $$group --output-file requirements/$$group.txt; \
+	done
 	set -e; for server in mlserver torchserve; do \
 		$(COMPILE) --extra inference --group $$server --output-file requirements/$$server.txt; \
 	done

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rampart import __version__
 from rampart.errors import PipelineError
 
-NAMES = ("training",)
+NAMES = ("training", "deployment")
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "Integer": (int, "a whole number"),
     "Float": (float, "a number"),
@@ -25,9 +26,10 @@ def pipeline(name: str) -> Callable[..., Any]:
     """
     if name not in NAMES:
         raise PipelineError(f"There is no pipeline {name!r}.", f"Choose from {', '.join(NAMES)}.")
+    from pipelines.deployment import deployment
     from pipelines.training import training
 
-    found: dict[str, Callable[..., Any]] = {"training": training}
+    found: dict[str, Callable[..., Any]] = {"training": training, "deployment": deployment}
     return found[name]
 
 
@@ -77,20 +79,38 @@ def arguments(name: str, given: Mapping[str, str]) -> dict[str, Any]:
     return result
 
 
-def compile_pipeline(name: str, path: Path) -> Path:
+def compile_pipeline(name: str, path: Path, *, kubernetes: bool = False) -> Path:
     """Write a pipeline as the YAML that Kubeflow Pipelines takes.
+
+    Args:
+        name: of the pipeline.
+        path: of the file.
+        kubernetes: whether as its resources Pipeline and PipelineVersion, for `kubectl apply`; the
+            version is named by Rampart's, since a version that is there cannot be changed.
 
     Raises:
         PipelineError: there is none of that name, or the file cannot be written.
     """
     from kfp import compiler
+    from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
     definition = pipeline(name)
     if path.suffix not in {".yaml", ".yml"}:
         raise PipelineError(f"{path} is no YAML file.", "Give a name that ends in .yaml.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        compiler.Compiler().compile(definition, str(path))
+        whole = f"rampart-{name}"
+        resources = KubernetesManifestOptions(
+            pipeline_name=whole,
+            pipeline_version_name=f"{whole}-{__version__.replace('.', '-')}",
+            include_pipeline_manifest=True,
+        )
+        compiler.Compiler().compile(
+            definition,
+            str(path),
+            kubernetes_manifest_format=kubernetes,
+            kubernetes_manifest_options=resources if kubernetes else None,
+        )
     except OSError as error:
         raise PipelineError(
             f"{path} cannot be written: {error.strerror}.", "Name another file."

@@ -24,7 +24,7 @@ from rampart.errors import PipelineError
 
 Kind = Literal["started", "progress", "cached", "done", "failed"]
 _HOUSE = Path(__file__).resolve().parents[1]
-_PACKAGES = tuple(_HOUSE / name for name in ("rampart", "components", "pipelines"))
+_PACKAGES = tuple(_HOUSE / name for name in ("rampart", "components", "pipelines", "rollout"))
 _NO_RESULT = (_HOUSE / "rampart" / "cli",)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"INFO - Executing task '([^']+)'")

@@ -12,6 +12,7 @@ RampartError
 ├── TrainingError         a model cannot be fitted
 ├── PipelineError         a pipeline step failed
 ├── RegistryError         the registry does not answer or refuses
+├── RolloutError          a bundle cannot be put behind KServe; the last one serves on
 └── MissingExtraError     a part of Rampart is not installed
 ```
 
@@ -80,6 +81,10 @@ class RegistryError(RampartError):
     """The model registry does not answer, or refuses."""
 
 
+class RolloutError(RampartError):
+    """A bundle cannot be put behind KServe; what served before serves on."""
+
+
 class MissingExtraError(RampartError):
     """A part of Rampart that is needed here is not installed."""
 
@@ -104,6 +109,7 @@ OUTCOMES: dict[type[RampartError], Outcome] = {
     PipelineError: Outcome(500, 9),
     RegistryError: Outcome(502, 10),
     MissingExtraError: Outcome(501, 11),
+    RolloutError: Outcome(502, 13),
     RampartError: Outcome(500, 12),
 }
 

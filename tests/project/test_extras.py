@@ -51,7 +51,7 @@ PARTS = {
     "privacy": ["rampart.features.privacy", "rampart.features.disclosure"],
     "explain": ["rampart.explain", "serving"],
     "registry": ["rampart.registry"],
-    "pipelines": ["pipelines", "components", "rampart"],
+    "pipelines": ["pipelines", "components", "rollout", "rampart"],
 }
 FEATURES_OF_EXTRAS = [
     f"rampart.features.{name}" for name in ("linguistic", "semantic", "privacy", "disclosure")

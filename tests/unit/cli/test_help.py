@@ -39,6 +39,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "bundle", "bundle show", "bundle verify", "bundle fetch", "bundle cache",
         "bundle export",
         "privacy", "privacy report", "privacy redact",
+        "rollout", "rollout start", "rollout status", "rollout back", "train",
         "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
         "score", "explain", "evaluate", "demo",
     }  # fmt: skip

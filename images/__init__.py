@@ -1,0 +1,1 @@
+"""Container images and what builds them."""

@@ -1,0 +1,127 @@
+"""A bundle from one split table, in one process or in several that train its encoder together.
+
+What the training pipeline does in steps, a distributed job does here: all processes fit the encoder
+(DDP), then the first goes on alone, since the rest is quick beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from rampart.bundle.build import Origin, assemble
+from rampart.bundle.manifest import Manifest
+from rampart.bundle.revision import source_revision
+from rampart.compression.onnx import export_encoder
+from rampart.data.labelled import Labelled
+from rampart.data.splits import has_both
+from rampart.ensembles.cascade import CascadeSettings
+from rampart.errors import TrainingError
+from rampart.training.attribution import AttributionTraining, fit_attribution
+from rampart.training.combination import VOTING, combination
+from rampart.training.encoder import EncoderTraining, train_encoder
+from rampart.training.ngram import NgramTraining, fit_ngram
+from rampart.training.ranks import Ranks
+from rampart.training.tabular import TabularTraining, fit_tabular
+
+Stage = Callable[[str], Callable[[int, int], None] | None]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How the models of a bundle are fitted; defaults are the training pipeline's.
+
+    Attributes:
+        encoder: its fine-tuning.
+        ngram: the n-grams.
+        tabular: the trees.
+        attribution: the encoder's second head; None for none.
+        ensemble: how the models are combined.
+        cascade: what the quick ones may settle alone.
+        false_positive_rate: on validation, at which thresholds are put.
+    """
+
+    encoder: EncoderTraining
+    ngram: NgramTraining
+    tabular: TabularTraining
+    attribution: AttributionTraining | None = None
+    ensemble: str = VOTING
+    cascade: CascadeSettings | None = None
+    false_positive_rate: float = 0.01
+
+
+def fit_bundle(
+    messages: pd.DataFrame,
+    column: str,
+    bundle: Path,
+    fitting: Fitting,
+    *,
+    fingerprint: str = "unknown",
+    stage: Stage = lambda _: None,
+) -> Manifest | None:
+    """Fit all models on a split, and write their bundle.
+
+    Args:
+        messages: a split table.
+        column: the split.
+        bundle: where it goes; replaced whole or left as it was.
+        fitting: how.
+        fingerprint: of the data.
+        stage: is told what begins, and gives what is told how far it is.
+
+    Returns:
+        The manifest; None in processes but the first.
+
+    Raises:
+        TrainingError: the split lacks a class in a part, or a model cannot be fitted.
+    """
+    if column not in messages or not has_both(messages, column):
+        raise TrainingError(
+            f"The split {column!r} has no training and validation part with both classes.",
+            "Give a table that `rampart data split` wrote, and the name of its split.",
+        )
+    ranks = Ranks.of_environment()
+    train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
+    with TemporaryDirectory(prefix="rampart-fitting-") as scratch:
+        folder = {kind: Path(scratch) / kind for kind in ("ngram", "tabular", "network", "encoder")}
+        tell = stage("Train the encoder") if ranks.first else None
+        train_encoder(train, validation, folder["network"], fitting.encoder, on_progress=tell)
+        ranks.leave()
+        if not ranks.first:
+            return None
+        if fitting.attribution is not None:
+            tell = stage("Learn which words the encoder rests on")
+            fit_attribution(
+                folder["network"], train, validation, fitting.attribution, on_progress=tell
+            )
+        stage("Export the encoder to ONNX")
+        export_encoder(folder["network"], folder["encoder"])
+        stage("Train the n-grams")
+        fit_ngram(train.texts, train.labels, fitting.ngram).save(folder["ngram"])
+        stage("Train the trees over features")
+        fit_tabular(train, validation, fitting.tabular).save(folder["tabular"])
+        stage("Calibrate and combine")
+        encoder = fitting.encoder
+        return assemble(
+            bundle,
+            {kind: folder[kind] for kind in ("ngram", "tabular", "encoder")},
+            validation,
+            combine=combination(fitting.ensemble, train, validation, seed=encoder.seed),
+            cascade=fitting.cascade,
+            false_positive_rate=fitting.false_positive_rate,
+            origin=Origin(
+                source_revision=source_revision(),
+                data_fingerprint=fingerprint,
+                parameters={
+                    "encoder trained on": f"{encoder.sample} messages" if encoder.sample else "all",
+                    "encoder layers trained": str(encoder.trained_layers),
+                    "encoder epochs at most": str(encoder.epochs),
+                    "processes": str(ranks.count),
+                    "seed": str(encoder.seed),
+                },
+            ),
+        )

@@ -1,0 +1,118 @@
+"""Which of several training processes this is, by what torchrun and the Training Operator say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
+
+from rampart.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """One of `count` processes that train one model together.
+
+    Attributes:
+        rank: among all of them.
+        count: of all of them.
+        local: among those of this machine.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and tells."""
+        return self.rank == 0
+
+    @classmethod
+    def of_environment(cls) -> Ranks:
+        """By RANK, WORLD_SIZE and LOCAL_RANK; alone where there is none.
+
+        Raises:
+            TrainingError: one of them is no number, or they contradict each other.
+        """
+        names = {"rank": "RANK", "count": "WORLD_SIZE", "local": "LOCAL_RANK"}
+        try:
+            given = {
+                key: int(os.environ[name]) for key, name in names.items() if name in os.environ
+            }
+            found = cls(**given)
+        except ValueError as error:
+            raise TrainingError(
+                f"The process cannot tell which of several it is: {error}.",
+                "Start it by torchrun, or in a PyTorchJob.",
+            ) from error
+        if not 0 <= found.rank < found.count:
+            raise TrainingError(
+                f"RANK is {found.rank} and WORLD_SIZE {found.count}.",
+                "Start all processes by torchrun, or in a PyTorchJob.",
+            )
+        return found
+
+    def share(self, batch: int) -> int:
+        """Rows of a step that each process takes, so that the step stays what it is for one.
+
+        Raises:
+            TrainingError: they cannot share it evenly.
+        """
+        if batch % self.count:
+            raise TrainingError(
+                f"A batch of {batch} cannot be shared evenly by {self.count} processes.",
+                f"Choose a multiple of {self.count}.",
+            )
+        return batch // self.count
+
+    def arguments(self) -> dict[str, Any]:
+        """What transformers' Trainer has to be told."""
+        import torch
+
+        gpu = torch.cuda.is_available()
+        if self.count == 1:
+            return {}
+        return {
+            "use_cpu": not gpu,
+            "ddp_backend": "nccl" if gpu else "gloo",
+            "ddp_find_unused_parameters": False,
+            # Each machine reads the best checkpoint from its own disk.
+            "save_on_each_node": True,
+        }
+
+    @contextmanager
+    def scratch(self, prefix: str) -> Iterator[Path]:
+        """A folder that the processes of this machine share, and that goes at the end."""
+        if self.count == 1:
+            with TemporaryDirectory(prefix=prefix) as own:
+                yield Path(own)
+            return
+        # torchrun is the parent of all that it started here; in a pod there is one process.
+        folder = Path(gettempdir()) / f"{prefix}{os.environ.get('MASTER_PORT', '')}-{os.getppid()}"
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            if self.local == 0:
+                rmtree(folder, ignore_errors=True)
+
+    def wait(self) -> None:
+        """Until all have come here; nothing where there are no others."""
+        import torch.distributed
+
+        if self.count > 1 and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+
+    def leave(self) -> None:
+        """Part from the others, when all are done."""
+        import torch.distributed
+
+        if self.count > 1 and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()

@@ -1,0 +1,386 @@
+"""A rollout on a real API server: what goes wrong leaves the last good revision its traffic.
+
+Predictors are real processes that serve real bundles; KServe and Knative, which cannot run without
+a node, are stood in for by what they would write (standin.py). A client asks all the time, by the
+weights that are written, and every answer it gets is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from rampart.bundle.store import read_manifest, seal
+from rampart.errors import RolloutError
+from rollout.asking import ask
+from rollout.checks import golden
+from rollout.cluster import GRAPH, INFERENCE_SERVICE, MANAGER, Cluster
+from rollout.examples import read_examples
+from rollout.lease import held
+from rollout.plan import Checks, Plan
+from rollout.run import Outcome, roll_back, roll_out, target_of
+from rollout.target import Address
+from tests.cluster.standin import CRASH, NEVER, READY, StandIn
+from tests.integration.serving.conftest import running
+
+pytestmark = pytest.mark.cluster
+NAME = "mail"
+CHECKS = Checks(ready_seconds=20, watch_seconds=0.5, slower_by=150)
+
+
+def _changed(bundle: Path, folder: Path, **fields: object) -> Path:
+    """The same models in a bundle of another id."""
+    shutil.copytree(bundle, folder)
+    seal(folder, read_manifest(folder).model_copy(update=fields))
+    return folder
+
+
+def _blind(bundle: Path, folder: Path) -> Path:
+    """A bundle that calls nothing a threat."""
+    manifest = read_manifest(bundle)
+    stages = tuple(
+        stage.model_copy(update={"intercept": -1000.0}) for stage in manifest.ensemble.stages
+    )
+    return _changed(
+        bundle, folder, ensemble=manifest.ensemble.model_copy(update={"stages": stages})
+    )
+
+
+@pytest.fixture(scope="module")
+def bundles(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Bundles by the names that their storage URIs end in."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        "old": bundle,
+        "new": _changed(bundle, folder / "new", parameters={"run": "2"}),
+        "newer": _changed(bundle, folder / "newer", parameters={"run": "3"}),
+        "blind": _blind(bundle, folder / "blind"),
+    }
+
+
+@pytest.fixture(scope="module")
+def servers(
+    bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A real predictor for each bundle: its revision to its address."""
+    folder = tmp_path_factory.mktemp("logs")
+    with ExitStack() as stack:
+        found = {}
+        for name, bundle in bundles.items():
+            arguments = ("--bundle", str(bundle), "--threads", "1", "--model_name", NAME)
+            server = running("serving.predictor", folder / name, *arguments)
+            found[read_manifest(bundle).id[:8]] = stack.enter_context(server).url
+        yield found
+
+
+class Way:
+    """Sends requests where a cluster's network would, by what the API server says."""
+
+    def __init__(self, cluster: Cluster, servers: dict[str, str], mode: str) -> None:
+        self.cluster, self.servers, self.mode = cluster, servers, mode
+        self.slow: set[str] = set()
+        self.pool = urllib3.PoolManager(retries=False, timeout=10)
+        self.draw = random.Random(0)
+
+    def revision(self, address: Address) -> str:
+        if self.mode == "graph":
+            if address.service != NAME:
+                return address.service.removeprefix(f"{NAME}-").removesuffix("-predictor")
+            graph = self.cluster.get(GRAPH, NAME) or {}
+            steps = graph["spec"]["nodes"]["root"]["steps"]
+            shares = [step["weight"] for step in steps]
+            return str(self.draw.choices([step["name"] for step in steps], shares)[0])
+        service = self.cluster.get(INFERENCE_SERVICE, NAME) or {}
+        noted = service["metadata"]["annotations"]
+        stable, candidate = noted["rampart.io/stable"], noted["rampart.io/candidate"]
+        if address.host.startswith("latest-"):
+            return candidate or stable
+        if address.host.startswith("prev-") or not candidate:
+            return stable
+        percent = service["spec"]["predictor"].get("canaryTrafficPercent", 100)
+        return candidate if not stable or self.draw.random() < percent / 100 else stable
+
+    def post(self, address: Address, body: bytes) -> tuple[int, bytes]:
+        revision = self.revision(address)
+        if revision in self.slow:
+            time.sleep(0.4)
+        answer = self.pool.request(
+            "POST",
+            f"{self.servers[revision]}/v2/models/{NAME}/infer",
+            body=body,
+            headers={"Content-Type": "application/json"},
+        )
+        return answer.status, answer.data
+
+
+class Client(threading.Thread):
+    """Asks under the name all the time; counts which revision answered, and what failed."""
+
+    def __init__(self, way: Way, address: Callable[[], Address]) -> None:
+        super().__init__(daemon=True)
+        self.way, self.address = way, address
+        self.answers: Counter[str] = Counter()
+        self.failed: list[str] = []
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.02):
+            answer = ask(self.way, self.address(), ["Lunch at noon?"])
+            if answer.problem:
+                self.failed.append(answer.problem)
+            else:
+                self.answers[answer.bundle[:8]] += 1
+
+
+class Stage:
+    """A namespace with a stand-in, and rollouts in it."""
+
+    def __init__(
+        self, namespace: str, mode: str, bundles: dict[str, Path], servers: dict[str, str]
+    ) -> None:
+        self.mode, self.bundles = mode, bundles
+        self.cluster = Cluster.configured(namespace)
+        self.ways: dict[str, str] = {}
+        self.standin = StandIn(self.cluster, lambda uri: self.ways.get(uri, READY))
+        self.way = Way(self.cluster, servers, mode)
+        self.told: list[str] = []
+
+    def revision(self, name: str) -> str:
+        return read_manifest(self.bundles[name]).id[:8]
+
+    def plan(self, name: str, **changed: Any) -> Plan:
+        given = {
+            "name": NAME,
+            "namespace": self.cluster.namespace,
+            "storage_uri": f"pvc://bundles/{name}",
+            "bundle_id": read_manifest(self.bundles[name]).id,
+            "mode": self.mode,
+            "steps": (10, 50, 100),
+            "checks": CHECKS,
+        }
+        return Plan.model_validate(given | changed)
+
+    def roll(self, name: str, *, run: str = "test", **changed: Any) -> Outcome:
+        expected = golden(self.bundles[name], read_examples())
+        return roll_out(
+            self.plan(name, **changed), expected, self.cluster, self.way, run=run,
+            tell=self.told.append,
+        )  # fmt: skip
+
+    @property
+    def state(self) -> tuple[str | None, str | None]:
+        found = target_of(NAME, self.mode, self.cluster).state()
+        return found.stable, found.candidate
+
+    def client(self) -> Client:
+        target = target_of(NAME, self.mode, self.cluster)
+        client = Client(self.way, lambda: target.address(None))
+        client.start()
+        return client
+
+
+@pytest.fixture(params=["graph", "knative"])
+def stage(
+    request: pytest.FixtureRequest,
+    kubectl: object,
+    namespace: str,
+    bundles: dict[str, Path],
+    servers: dict[str, str],
+) -> Iterator[Stage]:
+    found = Stage(namespace, request.param, bundles, servers)
+    found.standin.start()
+    yield found
+    found.standin.stop()
+
+
+@pytest.fixture
+def serving(stage: Stage) -> Iterator[tuple[Stage, Client]]:
+    """The first bundle serves, and a client asks; at the end it has had an answer to everything."""
+    done = stage.roll("old")
+    assert (done.revision, done.replaced) == (stage.revision("old"), None)
+    client = stage.client()
+    yield stage, client
+    client.ended.set()
+    client.join()
+    assert client.failed == []
+    assert sum(client.answers.values()) > 10
+
+
+def _events(stage: Stage, kubectl: Callable[..., Any]) -> list[str]:
+    said = kubectl("get", "events", "--namespace", stage.cluster.namespace, "-o", "json")
+    return [f"{one['reason']}: {one['message']}" for one in json.loads(said.stdout)["items"]]
+
+
+def test_a_good_bundle_gets_all_traffic_step_by_step(
+    serving: tuple[Stage, Client], kubectl: Callable[..., Any]
+) -> None:
+    stage, client = serving
+    done = stage.roll("new")
+    assert (done.revision, done.replaced) == (stage.revision("new"), stage.revision("old"))
+    assert stage.state == (stage.revision("new"), None)
+    shares = [line.split()[0] for line in stage.told if "of the traffic go to" in line]
+    assert shares[-3:] == ["10", "50", "100"]
+    assert client.answers[stage.revision("new")]
+    assert any(event.startswith("RolledOut: ") for event in _events(stage, kubectl))
+
+
+def test_what_serves_already_is_left_alone(serving: tuple[Stage, Client]) -> None:
+    stage, _ = serving
+    kind, name = target_of(NAME, stage.mode, stage.cluster).subject
+    before = stage.cluster.get(kind, name)
+    assert not stage.roll("old").changed
+    after = stage.cluster.get(kind, name)
+    assert before
+    assert after
+    assert before["metadata"]["generation"] == after["metadata"]["generation"]
+
+
+@pytest.mark.parametrize(
+    ("way", "why", "checks"),
+    [
+        (NEVER, "not enough to be ready", CHECKS.model_copy(update={"ready_seconds": 3})),
+        (CRASH, "CrashLoopBackOff, exit code 7 after 5 restarts", CHECKS),
+    ],
+)
+def test_pods_that_never_serve_get_no_traffic(
+    serving: tuple[Stage, Client], kubectl: Callable[..., Any], way: str, why: str, checks: Checks
+) -> None:
+    stage, client = serving
+    stage.ways["pvc://bundles/new"] = way
+    with pytest.raises(RolloutError, match=why):
+        stage.roll("new", checks=checks)
+    assert stage.state == (stage.revision("old"), None)
+    assert set(client.answers) == {stage.revision("old")}
+    assert any("RolledBack" in event and why in event for event in _events(stage, kubectl))
+
+
+def test_another_bundle_at_the_address_than_the_one_here_gets_no_traffic(
+    serving: tuple[Stage, Client],
+) -> None:
+    stage, client = serving
+    new, newer = stage.revision("new"), stage.revision("newer")
+    stage.way.servers = stage.way.servers | {new: stage.way.servers[newer]}
+    with pytest.raises(RolloutError, match="serves the bundle"):
+        stage.roll("new")
+    assert stage.state == (stage.revision("old"), None)
+    assert set(client.answers) == {stage.revision("old")}
+
+
+def test_a_bundle_that_is_worse_goes_back_at_the_first_share(
+    serving: tuple[Stage, Client],
+) -> None:
+    stage, _ = serving
+    with pytest.raises(RolloutError, match="of the examples wrong"):
+        stage.roll("blind")
+    assert stage.state == (stage.revision("old"), None)
+    assert not any("50 %" in line for line in stage.told)
+
+
+def test_a_bundle_that_is_slow_goes_back(serving: tuple[Stage, Client]) -> None:
+    stage, _ = serving
+    stage.way.slow.add(stage.revision("new"))
+    with pytest.raises(RolloutError, match="95th percentile"):
+        stage.roll("new")
+    assert stage.state == (stage.revision("old"), None)
+
+
+def test_only_one_rollout_of_a_name_runs(serving: tuple[Stage, Client]) -> None:
+    stage, _ = serving
+    with (
+        held(stage.cluster, NAME, "the other"),
+        pytest.raises(RolloutError, match="under way: the other"),
+    ):
+        stage.roll("new")
+    assert stage.roll("new").revision == stage.revision("new")
+
+
+def test_a_field_that_somebody_else_owns_is_not_taken_from_them(
+    serving: tuple[Stage, Client], kubectl: Callable[..., Any]
+) -> None:
+    stage, client = serving
+    kind, name = target_of(NAME, stage.mode, stage.cluster).subject
+    key = "rampart.io/candidate"
+    document = {
+        "apiVersion": kind.api,
+        "kind": kind.name,
+        "metadata": {"name": name, "annotations": {key: "mine"}},
+    }
+    place = ("--namespace", stage.cluster.namespace)
+    mine = ("apply", "--server-side", "--force-conflicts", "--field-manager=somebody", *place)
+    kubectl(*mine, "-f", "-", input=[document])
+    with pytest.raises(RolloutError, match="somebody"):
+        stage.roll("new")
+    known = stage.cluster.get(kind, name)
+    assert known
+    owners = {entry["manager"] for entry in known["metadata"]["managedFields"]}
+    assert {"somebody", MANAGER} <= owners
+    assert known["metadata"]["annotations"][key] == "mine"
+    assert set(client.answers) == {stage.revision("old")}
+
+
+class _Killed(BaseException):
+    """As when a process is killed: nothing of ours catches it."""
+
+
+@pytest.mark.parametrize("again", ["new", "newer"])
+def test_a_rollout_that_was_killed_goes_on_or_makes_room(
+    serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    stage, _ = serving
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object, **__: object) -> None:
+            raise _Killed
+
+        patch.setattr("rollout.run.watch", killed)
+        with pytest.raises(_Killed):
+            stage.roll("new")
+    assert stage.state == (stage.revision("old"), stage.revision("new"))
+    stage.told.clear()
+    assert stage.roll(again, run="the next").revision == stage.revision(again)
+    broken_off = any("was broken off" in line for line in stage.told)
+    assert broken_off == (again == "newer")
+    assert stage.state == (stage.revision(again), None)
+
+
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(
+    serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = serving
+    real, away = stage.cluster.client.call_api, iter([True] * 12)
+
+    def call(*words: Any, **named: Any) -> Any:
+        if threading.current_thread() is threading.main_thread() and next(away, False):
+            raise urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
+        return real(*words, **named)
+
+    monkeypatch.setattr(stage.cluster.client, "call_api", call)
+    assert stage.roll("new").revision == stage.revision("new")
+
+
+def test_what_is_on_its_way_can_be_taken_back(
+    serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = serving
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object, **__: object) -> None:
+            raise _Killed
+
+        patch.setattr("rollout.run.watch", killed)
+        with pytest.raises(_Killed):
+            stage.roll("new")
+    state = roll_back(target_of(NAME, stage.mode, stage.cluster), "by hand", run="somebody")
+    assert (state.stable, state.candidate) == (stage.revision("old"), None)
+    assert stage.state == (stage.revision("old"), None)

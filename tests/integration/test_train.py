@@ -1,0 +1,101 @@
+"""`rampart train`: alone and under torchrun, where processes train one encoder together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rampart.bundle.store import read_manifest
+from rampart.data.tables import write_table
+from rampart.inference.engine import Engine
+from tests.conftest import mails
+
+TORCHRUN = Path(sys.executable).with_name("torchrun")
+PARTS = np.array(["train", "train", "train", "validation", "test"])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts, labels = mails(240, seed=7)
+    path = tmp_path_factory.mktemp("table") / "split.parquet"
+    rows = np.arange(len(texts))
+    write_table(
+        pd.DataFrame(
+            {
+                "text": texts,
+                "clean": texts,
+                "label": labels,
+                "campaign": rows.astype(str),
+                "split": PARTS[rows // 3 % len(PARTS)],
+            }
+        ),
+        path,
+    )
+    return path
+
+
+def _train(table: Path, bundle: Path, base: Path, *launcher: str) -> subprocess.CompletedProcess:
+    command = [*(launcher or (sys.executable,)), "-m", "rampart.cli", "train"]
+    command += ["--table", str(table), "--bundle", str(bundle), "--base", str(base)]
+    command += [
+        "--tokens",
+        "32",
+        "--tail",
+        "8",
+        "--layers",
+        "1",
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "5e-3",
+    ]
+    command += ["--batch-size", "16", "--attribution-texts", "0", "--json"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def _right(bundle: Path) -> float:
+    texts, labels = mails(60, seed=8)
+    verdicts = Engine.load(bundle).score(texts, explain="none")
+    return float(
+        np.mean([(v.label == "spam") == bool(y) for v, y in zip(verdicts, labels, strict=True)])
+    )
+
+
+@pytest.mark.slow
+def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
+    table: Path, base_encoder: Path, tmp_path: Path
+) -> None:
+    launcher = (str(TORCHRUN), "--standalone", "--nproc-per-node=2")
+    done = _train(table, tmp_path / "bundle", base_encoder, *launcher)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)  # one of them speaks
+    manifest = read_manifest(tmp_path / "bundle")
+    assert said["id"] == manifest.id
+    assert manifest.parameters["processes"] == "2"
+    assert done.stderr.count("Train the encoder\n") == 1
+    assert _right(tmp_path / "bundle") > 0.9
+
+
+@pytest.mark.slow
+def test_one_process_needs_no_launcher(table: Path, base_encoder: Path, tmp_path: Path) -> None:
+    done = _train(table, tmp_path / "bundle", base_encoder)
+    assert done.returncode == 0, done.stderr
+    assert read_manifest(tmp_path / "bundle").parameters["processes"] == "1"
+    assert _right(tmp_path / "bundle") > 0.9
+
+
+def test_a_table_without_the_split_is_refused(
+    table: Path, base_encoder: Path, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(table).drop(columns="split")
+    write_table(rows, tmp_path / "plain.parquet")
+    done = _train(tmp_path / "plain.parquet", tmp_path / "bundle", base_encoder)
+    assert done.returncode == 8
+    assert "no training and validation part" in done.stderr
+    assert not (tmp_path / "bundle").exists()
