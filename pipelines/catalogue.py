@@ -79,14 +79,23 @@ def arguments(name: str, given: Mapping[str, str]) -> dict[str, Any]:
     return result
 
 
-def compile_pipeline(name: str, path: Path, *, kubernetes: bool = False) -> Path:
-    """Write a pipeline as the YAML that Kubeflow Pipelines takes.
+def compile_pipeline(
+    name: str,
+    path: Path,
+    *,
+    kubernetes: bool = False,
+    node_selector: Mapping[str, str] | None = None,
+    caching: bool = True,
+) -> Path:
+    """Write a pipeline as the YAML that Kubeflow Pipelines takes; see `pipelines.cluster`.
 
     Args:
         name: of the pipeline.
         path: of the file.
         kubernetes: whether as its resources Pipeline and PipelineVersion, for `kubectl apply`; the
             version is named by Rampart's, since a version that is there cannot be changed.
+        node_selector: labels of the nodes that its steps may run on.
+        caching: whether steps that allow it may be answered from former runs.
 
     Raises:
         PipelineError: there is none of that name, or the file cannot be written.
@@ -94,11 +103,14 @@ def compile_pipeline(name: str, path: Path, *, kubernetes: bool = False) -> Path
     from kfp import compiler
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
-    definition = pipeline(name)
+    from pipelines.cluster import in_cluster
+
+    plain = pipeline(name)
     if path.suffix not in {".yaml", ".yml"}:
         raise PipelineError(f"{path} is no YAML file.", "Give a name that ends in .yaml.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        definition = in_cluster(plain, node_selector=node_selector, caching=caching)
         whole = f"rampart-{name}"
         resources = KubernetesManifestOptions(
             pipeline_name=whole,

@@ -22,8 +22,24 @@ def submit(
     namespace: str | None = None,
     experiment: str = "rampart",
     token: str | None = None,
+    service_account: str | None = None,
+    cron: str | None = None,
+    caching: bool = True,
+    node_selector: Mapping[str, str] | None = None,
 ) -> str:
-    """Compile a pipeline and start a run of it; returns the run's id.
+    """Compile a pipeline and start a run of it, or let it run again and again; returns the id.
+
+    Args:
+        name: of the pipeline.
+        arguments: the pipeline's own.
+        endpoint: address of Kubeflow Pipelines.
+        namespace: of the run.
+        experiment: that it goes to; made if it is not there.
+        token: bearer token.
+        service_account: that steps run as; Kubeflow's own if unset.
+        cron: when it runs, seconds first, such as "0 0 2 * * 0"; once and now if unset.
+        caching: whether steps that allow it may be answered from former runs.
+        node_selector: labels of the nodes that its steps may run on.
 
     Raises:
         PipelineError: Kubeflow Pipelines does not answer, or refuses.
@@ -40,14 +56,33 @@ def submit(
         redirect_stdout(sys.stderr),
     ):
         warnings.simplefilter("ignore", FutureWarning)
-        package = compile_pipeline(name, Path(scratch) / f"{name}.yaml")
+        package = compile_pipeline(
+            name,
+            Path(scratch) / f"{name}.yaml",
+            node_selector=node_selector,
+            caching=caching,
+        )
         try:
             client = Client(host=endpoint, namespace=namespace or "kubeflow", existing_token=token)
+            if cron is not None:
+                group = client.create_experiment(experiment, namespace=namespace)
+                recurring = client.create_recurring_run(
+                    experiment_id=group.experiment_id,
+                    job_name=f"rampart-{name}",
+                    cron_expression=cron,
+                    max_concurrency=1,
+                    no_catchup=True,
+                    pipeline_package_path=str(package),
+                    params=dict(arguments),
+                    service_account=service_account,
+                )
+                return str(recurring.recurring_run_id)
             run = client.create_run_from_pipeline_package(
                 str(package),
                 arguments=dict(arguments),
                 experiment_name=experiment,
                 namespace=namespace,
+                service_account=service_account,
             )
         except ApiException as error:
             raise PipelineError(

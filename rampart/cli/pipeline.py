@@ -103,6 +103,23 @@ def submit(
         str | None, typer.Option(help="Namespace of the run; RAMPART_KFP_NAMESPACE.")
     ] = None,
     experiment: Annotated[str, typer.Option(help="Experiment that the run goes to.")] = "rampart",
+    service_account: Annotated[
+        str | None, typer.Option(help="Account that steps run as, such as rampart-pipeline.")
+    ] = None,
+    cron: Annotated[
+        str | None,
+        typer.Option(help='Run again and again: seconds first, "0 0 2 * * 0" is Sundays at two.'),
+    ] = None,
+    caching: Annotated[
+        bool, typer.Option(help="Whether steps may be answered from former runs.")
+    ] = True,
+    alerts: Annotated[
+        str, typer.Option(help="Address of an Alertmanager that is told where the run fails.")
+    ] = "",
+    node_selector: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Label of the nodes to run on; may be repeated."),
+    ] = None,
     data: Data = "spam-assassin",
     set_: Set = None,
     as_json: Json = False,
@@ -123,16 +140,21 @@ def submit(
         given = {"fingerprint": fingerprint(data)} | given | {"uri": data}
     run_id = send(
         name,
-        arguments(name, given),
+        arguments(name, given) | {"alerts": alerts},
         endpoint=address,
         namespace=namespace or settings().kfp_namespace,
         experiment=experiment,
         token=settings().kfp_token,
+        service_account=service_account,
+        cron=cron,
+        caching=caching,
+        node_selector=parameters_of(node_selector),
     )
     if as_json:
         print_json({"run_id": run_id, "endpoint": address})
         return
-    out.print(f"Run {run_id} in the experiment {experiment} at {address}")
+    kind = "Run" if cron is None else "Recurring run"
+    out.print(f"{kind} {run_id} in the experiment {experiment} at {address}")
 
 
 def parameters_of(texts: list[str] | None) -> dict[str, str]:
@@ -145,7 +167,7 @@ def parameters_of(texts: list[str] | None) -> dict[str, str]:
     for text in texts or ():
         key, sign, value = text.partition("=")
         if not sign:
-            raise InputError(f"--set {text} has no value.", "Write --set NAME=VALUE.")
+            raise InputError(f"{text!r} has no value.", "Write NAME=VALUE.")
         given[key.strip()] = value
     return given
 

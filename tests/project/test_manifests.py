@@ -144,7 +144,7 @@ def test_a_pipeline_is_what_kubeflow_pipelines_own_schema_takes() -> None:
 def test_secrets_are_named_and_none_is_there() -> None:
     for document in _documents():
         assert document["kind"] != "Secret"
-        assert not re.search(r"(?i)(password|secret[_-]?key)\s*[:=]\s*['\"]?[A-Za-z0-9+/]{8,}",
+        assert not re.search(r"(?i)(password|secret[_-]key)\s*[:=]\s*['\"]?[A-Za-z0-9+/]{8,}",
                              yaml.safe_dump(document, width=1000))  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_an_unknown_pipeline_is_answered_with_those_there_are(
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        ("encoder_epochs", 3, "--set encoder_epochs has no value"),
+        ("encoder_epochs", 3, "'encoder_epochs' has no value"),
         ("encoder_epoch=3", 9, "no parameter 'encoder_epoch'"),
         ("encoder_epochs=many", 9, "encoder_epochs is 'many', not a whole number"),
         ("time_split=perhaps", 9, "time_split is 'perhaps', not true or false"),

@@ -30,7 +30,7 @@ def test_the_components_are_those_of_the_pipelines() -> None:
         "ingest", "clean", "split", "train_ngram", "train_tabular", "train_encoder", "export_onnx",
         "choose_encoder",
         "train_attribution", "combine", "evaluate", "explain", "gate", "register",
-        "publish", "deploy",
+        "publish", "deploy", "report",
     }  # fmt: skip
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kfp.compiler import Compiler
 
-from pipelines.catalogue import compile_pipeline
+from pipelines.catalogue import pipeline
 
 
 def compiled(name: str) -> dict[str, Any]:
-    """The YAML that a cluster gets, read."""
+    """The pipeline's own YAML, read, without what a cluster adds."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = compile_pipeline(name, Path(scratch) / f"{name}.yaml")
+        path = Path(scratch) / f"{name}.yaml"
+        Compiler().compile(pipeline(name), str(path))
         return next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 

@@ -34,6 +34,8 @@ class Api:
             return {"multi_user": False}
         if path.endswith("/runs"):
             return body | {"run_id": RUN, "state": "PENDING"}
+        if path.endswith("/recurringruns"):
+            return body | {"recurring_run_id": RUN}
         if body is not None:
             return body | {"experiment_id": "e1"}
         return {}
@@ -86,7 +88,7 @@ def test_a_run_is_started_with_its_arguments_in_its_experiment(
     assert started["experiment_id"] == "e1"
     assert started["runtime_config"]["parameters"] == arguments
     spec = started["pipeline_spec"]
-    assert spec["pipelineInfo"]["name"] == "rampart-training"
+    assert spec["pipeline_spec"]["pipelineInfo"]["name"] == "rampart-training"
     assert all(headers.get("authorization") == "Bearer secret" for _, _, headers, _ in api.asked)
     # The caller's standard output is the caller's.
     assert capsys.readouterr().out == ""
@@ -97,3 +99,39 @@ def test_a_refusal_is_told_with_its_status(api: Api, status: int) -> None:
     api.status = status
     with pytest.raises(PipelineError, match=rf"refused the run: {status}.*RAMPART_KFP_TOKEN"):
         submit("training", {}, endpoint=api.url, namespace="team")
+
+
+def test_a_run_is_told_who_it_is_where_it_runs_and_what_it_may_reuse(api: Api) -> None:
+    submit(
+        "training",
+        {"alerts": "http://alerts:9093"},
+        endpoint=api.url,
+        namespace="team",
+        service_account="rampart-pipeline",
+        caching=False,
+        node_selector={"pool": "training"},
+    )
+    [started] = [body for _, path, _, body in api.asked if path.endswith("/runs")]
+    assert started["service_account"] == "rampart-pipeline"
+    whole = started["pipeline_spec"]
+    executors = whole["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(executors) == set(whole["pipeline_spec"]["deploymentSpec"]["executors"])
+    for said in executors.values():
+        assert said["nodeSelector"]["labels"] == {"pool": "training"}
+    tasks = [
+        task
+        for part in whole["pipeline_spec"]["components"].values()
+        for task in part.get("dag", {}).get("tasks", {}).values()
+    ]
+    assert tasks
+    assert not any(task["cachingOptions"].get("enableCache") for task in tasks)
+
+
+def test_a_run_that_comes_again_has_a_clock(api: Api) -> None:
+    run = submit("training", {"seed": 3}, endpoint=api.url, namespace="team", cron="0 0 2 * * 0")
+    assert run == RUN
+    [made] = [body for _, path, _, body in api.asked if path.endswith("/recurringruns")]
+    assert made["trigger"]["cron_schedule"]["cron"] == "0 0 2 * * 0"
+    assert made["max_concurrency"] == 1
+    assert made["no_catchup"] is True
+    assert made["runtime_config"]["parameters"] == {"seed": 3}
