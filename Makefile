@@ -8,15 +8,18 @@ UPGRADE ?=
 JOBS ?= 2
 # What builds images: docker (buildx) or buildah.
 BUILDER ?= docker
+# Of `make cluster`; all of them where none is named.
+STEPS ?=
 
 RUN := .venv/bin
+SCRIPTS := .ci/run cluster/up requirements/setup.sh
 EXTRAS := inference serve data evaluate train language semantic privacy explain registry pipelines
 COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile manifests images test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -42,6 +45,15 @@ compile: setup ## Write the training pipeline's YAML for a cluster
 manifests: setup ## Write the pipelines as resources of Kubeflow Pipelines into manifests/
 	$(RUN)/python -m pipelines.manifests
 
+cluster: setup ## Make a cluster with kind: KServe, Kubeflow, Knative, Strimzi, Rampart, a first verdict
+	cluster/up $(STEPS)
+
+sbom: setup ## Write a bill of materials for each image into build/sbom
+	$(RUN)/python -m images.sbom $(ARGS)
+
+image-sizes: setup ## Print what the images take (BUILDER=docker or buildah)
+	$(RUN)/python -m images.sizes --builder $(BUILDER) $(ARGS)
+
 images: setup ## Build the images (BUILDER=docker or buildah; ARGS: names, and what the builder is told)
 	$(RUN)/python -m images.build --builder $(BUILDER) $(ARGS)
 
@@ -51,6 +63,7 @@ lint: setup ## Check formatting, lint, and the direction of imports
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/lint-imports --no-logo
+	$(RUN)/shellcheck --external-sources $(SCRIPTS)
 
 format: setup ## Format the code and mend what the linter can
 	$(RUN)/ruff check --fix-only .
