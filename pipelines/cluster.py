@@ -25,6 +25,13 @@ _KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PA
 
 # Steps that speak to MLflow.
 _TOLD = frozenset({"gate", "register", "publish", "deploy"})
+# What bundles are put into, for the step that does.
+STORE = "rampart-store"
+_STORE_KEYS = {
+    "AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+    "AWS_ENDPOINT_URL": "AWS_ENDPOINT_URL",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,8 @@ def placed(definition: Any, node_selector: Mapping[str, str], *, caching: bool) 
         step = SimpleNamespace(platform_config={"kubernetes": {}})
         if name in _TOLD:
             kubernetes.use_secret_as_env(step, SECRET, dict(_KEYS), optional=True)
+        if name == "publish":
+            kubernetes.use_secret_as_env(step, STORE, dict(_STORE_KEYS), optional=True)
         for key, value in node_selector.items():
             kubernetes.add_node_selector(step, key, value)
         own[label].update(step.platform_config["kubernetes"])

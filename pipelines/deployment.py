@@ -28,7 +28,12 @@ def deployment(
     mode: str = "graph",
     steps: str = "5,25,50,100",
     replicas: int = 1,
-    runtime: str = "rampart",
+    max_replicas: int = 4,
+    runtime: str = "",
+    service_account: str = "rampart-serving",
+    storage_container: str = "rampart",
+    gateway: str = "kserve/kserve-ingress-gateway",
+    hostname: str = "",
     watch_seconds: float = 60.0,
     ready_seconds: float = 600.0,
     examples: str = "",
@@ -45,8 +50,13 @@ def deployment(
         namespace: of the servers; empty for that of the run.
         mode: graph and gateway split traffic in Standard mode, knative in Knative mode.
         steps: percentages of the traffic, up to 100.
-        replicas: of the revision.
-        runtime: the ServingRuntime.
+        replicas: of the revision, at the least.
+        max_replicas: of it, at the most.
+        runtime: the ServingRuntime; that of manifests/ for the mode if empty.
+        service_account: of the servers' pods.
+        storage_container: the ClusterStorageContainer that fetches a bundle not on a volume.
+        gateway: NAMESPACE/NAME of the Gateway, for gateway.
+        hostname: of the route, for gateway.
         watch_seconds: that it is watched at each step.
         ready_seconds: that it may take to be ready.
         examples: file of lines {"text", "threat"} that it is asked; empty for Rampart's own.
@@ -70,7 +80,12 @@ def deployment(
         mode=mode,
         steps=steps,
         replicas=replicas,
+        max_replicas=max_replicas,
         runtime=runtime,
+        service_account=service_account,
+        storage_container=storage_container,
+        gateway=gateway,
+        hostname=hostname,
         watch_seconds=watch_seconds,
         ready_seconds=ready_seconds,
         examples=examples,

@@ -1,7 +1,8 @@
 """A bundle from one split table, in one process or in several that train its encoder together.
 
-What the training pipeline does in steps, a distributed job does here: all processes fit the encoder
-(DDP), then the first goes on alone, since the rest is quick beside it.
+What the training pipeline does in steps, a distributed job does here: all processes fit the
+encoder (DDP), then the first goes on alone, since the rest is quick beside it. The others wait for
+it: where it is lost, so are they, and whoever started them starts all of them again.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def fit_bundle(
         folder = {kind: Path(scratch) / kind for kind in ("ngram", "tabular", "network", "encoder")}
         tell = stage("Train the encoder") if ranks.first else None
         train_encoder(train, validation, folder["network"], fitting.encoder, on_progress=tell)
-        ranks.leave()
         if not ranks.first:
+            ranks.leave()
             return None
         if fitting.attribution is not None:
             tell = stage("Learn which words the encoder rests on")
@@ -106,7 +107,7 @@ def fit_bundle(
         fit_tabular(train, validation, fitting.tabular).save(folder["tabular"])
         stage("Calibrate and combine")
         encoder = fitting.encoder
-        return assemble(
+        manifest = assemble(
             bundle,
             {kind: folder[kind] for kind in ("ngram", "tabular", "encoder")},
             validation,
@@ -125,3 +126,5 @@ def fit_bundle(
                 },
             ),
         )
+        ranks.leave()
+        return manifest

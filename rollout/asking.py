@@ -43,6 +43,10 @@ class Transport(Protocol):
         """One request, without a second try."""
         ...
 
+    def reaches(self, address: Address) -> bool:
+        """Whether this is a way to there at all."""
+        ...
+
 
 class Direct:
     """From a pod: Services by their names."""
@@ -52,6 +56,10 @@ class Direct:
 
         self._namespace = namespace
         self._pool = urllib3.PoolManager(retries=False, timeout=_SECONDS)
+
+    def reaches(self, address: Address) -> bool:
+        """From a pod everything is."""
+        return bool(address.service)
 
     def post(self, address: Address, body: bytes) -> tuple[int, bytes]:
         """To the Service, in its own namespace where the address names one."""
@@ -74,6 +82,10 @@ class ThroughServer:
     def __init__(self, client: Any, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
+
+    def reaches(self, address: Address) -> bool:
+        """Services that need no Host header."""
+        return not address.host
 
     def post(self, address: Address, body: bytes) -> tuple[int, bytes]:
         """To the Service's port 80."""
@@ -127,6 +139,8 @@ def ask(way: Transport, address: Address, texts: Sequence[str]) -> Answer:
         said = json.loads(body)
         columns = {output["name"]: output["data"] for output in said["outputs"]}
         labels, logits = tuple(map(str, columns["label"])), tuple(map(float, columns["logit"]))
+        if not len(labels) == len(logits) == len(texts):
+            raise ValueError(f"{len(labels)} labels for {len(texts)} texts")  # noqa: TRY301
         return Answer(status, took, str(said["parameters"]["bundle"]), labels, logits)
     except (ValueError, KeyError, TypeError) as error:
         return Answer(status, took, problem=f"no answer of a Rampart predictor: {error!r}")

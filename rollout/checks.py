@@ -100,6 +100,7 @@ def watch(
     way: Transport,
     candidate: Address,
     stable: Address | None,
+    public: Address,
     expected: Golden,
     checks: Checks,
     *,
@@ -108,17 +109,19 @@ def watch(
     """Why a candidate is worse than the stable revision; None where it is not.
 
     Both are asked in turns, every text once as it is and then with a line that nobody has sent, so
-    that no answer comes from a memory of answers.
+    that no answer comes from a memory of answers; and so is the name that clients ask under, where
+    it can be reached from here.
 
     Args:
         way: to them.
         candidate: its own address.
         stable: likewise; None where there is none to compare with.
+        public: that clients ask, which splits the traffic.
         expected: the bundle's verdicts.
         checks: how much worse it may be.
         broken: why its pods, or what splits the traffic, no longer work; None where they do.
     """
-    seen, beside = Seen(), Seen()
+    seen, beside, split = Seen(), Seen(), Seen()
     texts = [example.text for example in expected.examples]
     parties = [(candidate, seen)] + ([(stable, beside)] if stable is not None else [])
     for address, one in parties:
@@ -126,6 +129,8 @@ def watch(
         one.wrong = len(texts) if answer.problem else expected.wrong(answer.labels)
     if (found := _wrong(seen, beside if stable else None, checks)) is not None:
         return found
+    if way.reaches(public):
+        parties.append((public, split))
     until = time.monotonic() + checks.watch_seconds
     number = 0
     while True:
@@ -135,6 +140,11 @@ def watch(
         if len(seen.failures) > checks.failures:
             worst = seen.failures[-1]
             return f"{len(seen.failures)} of its {number + 1} requests failed: {worst.problem}"
+        if len(split.failures) > checks.failures:
+            worst = split.failures[-1]
+            return (
+                f"{len(split.failures)} of {number + 1} clients' requests failed: {worst.problem}"
+            )
         if number % len(texts) == 0 and (why := broken()) is not None:
             return why
         number += 1

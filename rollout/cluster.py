@@ -17,6 +17,8 @@ from rampart.errors import RolloutError
 MANAGER = "rampart-rollout"
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PATIENCE_SECONDS = 120.0
+# The API server takes 1,024.
+_NOTE_BYTES = 1000
 _PASSING = frozenset({0, 429, 500, 502, 503, 504})
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -96,6 +98,10 @@ class Cluster:
             ) from error
         return cls(client.ApiClient(), namespace)
 
+    def with_patience(self, seconds: float) -> Cluster:
+        """The same, asked again for no longer than so."""
+        return Cluster(self.client, self.namespace, patience=seconds)
+
     def get(self, kind: Kind, name: str) -> Document | None:
         """A resource, or None where there is none of that name."""
         return self._asked("GET", kind.path(self.namespace, name), missing=True)
@@ -162,7 +168,7 @@ class Cluster:
                 "action": "Rollout",
                 "reason": reason,
                 "type": "Warning" if warning else "Normal",
-                "note": note[:1024],
+                "note": note.encode()[:_NOTE_BYTES].decode("utf-8", "ignore"),
                 "regarding": {
                     "apiVersion": kind.api,
                     "kind": kind.name,

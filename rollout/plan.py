@@ -52,9 +52,12 @@ class Plan(BaseModel):
         mode: what splits traffic: an InferenceGraph or a Gateway's HTTPRoute in Standard mode, or
             Knative.
         steps: percentages of the traffic, each held until its checks have passed; 100 at the end.
-        replicas: of each revision, at the least.
-        runtime: the ServingRuntime.
+        replicas: of each revision, and of a graph's router, at the least.
+        max_replicas: of each revision, at the most; no more than `replicas` where it is less.
+        runtime: the ServingRuntime; that of manifests/ for the mode if empty.
         service_account: of the pods.
+        storage_container: the ClusterStorageContainer that fetches a bundle which is not on a
+            volume: KServe's own, for which this is empty, is refused by restricted namespaces.
         gateway: NAMESPACE/NAME of the Gateway, for `gateway`.
         hostname: of the route, for `gateway`.
         checks: what it has to stand.
@@ -69,8 +72,10 @@ class Plan(BaseModel):
     mode: Mode = "graph"
     steps: tuple[int, ...] = (5, 25, 50, 100)
     replicas: int = Field(default=1, ge=1)
-    runtime: str = "rampart"
+    max_replicas: int = Field(default=4, ge=1)
+    runtime: str = ""
     service_account: str = "rampart-serving"
+    storage_container: str = "rampart"
     gateway: str = "kserve/kserve-ingress-gateway"
     hostname: str = ""
     checks: Checks = Checks()
@@ -86,6 +91,17 @@ class Plan(BaseModel):
         if not steps or steps[-1] != 100 or list(steps) != sorted(set(steps)) or steps[0] < 1:
             raise ValueError(f"{list(steps)} do not rise from 1 or more to 100")
         return steps
+
+    @property
+    def served_by(self) -> str:
+        """The ServingRuntime's name."""
+        return self.runtime or ("rampart-knative" if self.mode == "knative" else "rampart")
+
+    @property
+    def fetched_by(self) -> dict[str, str]:
+        """What a predictor says of its ClusterStorageContainer."""
+        local = not self.storage_container or self.storage_uri.startswith("pvc://")
+        return {} if local else {"storageContainerName": self.storage_container}
 
     @property
     def revision(self) -> str:

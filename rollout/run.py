@@ -4,8 +4,8 @@
     -> a share of the traffic, watched -> ... -> all of it -> older revisions let go
 
 At the first failure all traffic goes to the revision that had it before, and the reason is left as
-an event. Nothing is remembered but in the cluster: annotations say which revision is stable and
-which is on its way, and weights who gets what.
+an event. Nothing is remembered but in the cluster: a Lease says which revision is stable and which
+is on its way, and weights who gets what. A run that has lost the Lease touches nothing any more.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ class _Failed(Exception):  # noqa: N818 - never seen outside
     """The candidate is not good enough, and why."""
 
 
+class _LostError(RolloutError):
+    """Another run has the lease: nothing is touched any more."""
+
+
 def roll_out(
     plan: Plan,
     expected: Golden,
@@ -86,24 +90,28 @@ def roll_out(
     started = time.monotonic()
     target = _TARGETS[plan.mode](plan, cluster)
     with held(cluster, plan.name, run) as lost:
-        state = target.state()
-        if state.stable == plan.revision and state.candidate is None:
-            tell(f"{plan.name} serves {plan.revision} already")
-            return Outcome(plan.revision, None, time.monotonic() - started, changed=False)
-        left_over = state.candidate
-        if left_over not in (None, plan.revision, state.stable):
-            tell(f"a rollout of {left_over} was broken off; its traffic goes back")
-            target.restore(str(left_over))
         walk = _Walk(target, expected, way, tell, lost.is_set)
+        state = target.state()
+        begun = 0
+        if state.candidate == plan.revision != state.stable:
+            begun = state.percent
+        elif state.candidate is not None:
+            tell(f"a rollout of {state.candidate} was broken off; its traffic goes back")
+            walk.take_back(state.candidate)
+        if state.stable == plan.revision:
+            tell(f"{plan.name} serves {plan.revision} already")
+            changed = state.candidate is not None
+            return Outcome(plan.revision, None, time.monotonic() - started, changed=changed)
         try:
-            walk.whole(begun=state.percent if left_over == plan.revision else 0)
+            walk.whole(begun)
         except _Failed as failure:
             raise walk.back(str(failure)) from None
-        except ConflictError:
-            raise  # somebody is at it; what they wrote is not undone
-        except RolloutError as error:
+        except (_LostError, ConflictError):
+            raise  # somebody else is at it; what they wrote is not undone
+        except Exception as error:
+            # Whatever it was, the candidate has not stood all checks.
             with suppress(RolloutError):
-                walk.back(str(error))
+                walk.back(str(error) or repr(error))
             raise
     return Outcome(plan.revision, state.stable, time.monotonic() - started)
 
@@ -114,19 +122,22 @@ def roll_back(target: Target, reason: str, *, run: str) -> State:
     Raises:
         RolloutError: a rollout of the name is under way.
     """
-    with held(target.cluster, target.plan.name, run):
-        state = target.state()
-        if state.candidate is not None:
-            _event(target, "RolledBack", reason, warning=True)
-            target.restore(state.candidate)
+    with held(target.cluster, target.plan.name, run) as lost:
+        candidate = target.state().candidate
+        if candidate is not None:
+            walk = _Walk(target, None, None, lambda _: None, lost.is_set)
+            walk.take_back(candidate)
+            walk.event("RolledBack", f"{candidate}: {reason}", warning=True)
         return target.state()
 
 
 def target_of(name: str, mode: str, cluster: Cluster) -> Target:
-    """What a rollout of that name moves, to be looked at or taken back."""
+    """What a rollout of that name moves, to be looked at or taken back, as it is in the cluster."""
     nothing = {"storage_uri": "none://none", "bundle_id": "0" * 64}
     plan = planned(name=name, namespace=cluster.namespace, mode=mode, **nothing)
-    return _TARGETS[plan.mode](plan, cluster)
+    target = _TARGETS[plan.mode](plan, cluster)
+    target.plan = plan.model_copy(update=target.written())
+    return target
 
 
 @dataclass(frozen=True)
@@ -134,8 +145,8 @@ class _Walk:
     """One candidate's way through the steps."""
 
     target: Target
-    expected: Golden
-    way: Transport
+    expected: Golden | None
+    way: Transport | None
     tell: Tell
     lost: Callable[[], bool]
 
@@ -143,90 +154,122 @@ class _Walk:
     def plan(self) -> Plan:
         return self.target.plan
 
-    def whole(self, *, begun: int) -> None:
+    def whole(self, begun: int) -> None:
         plan, target = self.plan, self.target
         stable = target.state().stable
-        self._event("RolloutStarted", f"{plan.revision} from {plan.storage_uri}")
+        self.event("RolloutStarted", f"{plan.revision} from {plan.storage_uri}")
         self.tell(f"{plan.revision} gets pods, and no traffic")
-        target.prepare()
+        self._own()
+        target.begin()
         self._until(target.condition, "to be ready")
         self._smoke()
-        own = target.address(plan.revision)
-        other = target.address(stable) if stable is not None else None
         for percent in plan.steps if stable is not None else (100,):
             if percent < begun:
                 continue
             self.tell(f"{percent} % of the traffic go to {plan.revision}")
+            self._own()
             target.shift(percent)
             self._until(target.settled, f"for {percent} % to be in force")
-            why = watch(self.way, own, other, self.expected, plan.checks, broken=self._broken)
-            if why is not None:
-                raise _Failed(f"at {percent} % {why}")
+            self._watch(percent, stable)
+        self._own()
         target.promote()
-        self._until(target.settled, "for all traffic to go there")
-        target.tidy()
-        self._event("RolledOut", f"{plan.revision} has all traffic; before it {stable or 'none'}")
         self.tell(f"{plan.name} serves {plan.revision}")
+        self.event("RolledOut", f"{plan.revision} has all traffic; before it {stable or 'none'}")
+        # It serves: what is left to do is no reason to go back.
+        with suppress(_Failed, RolloutError):
+            self._until(target.settled, "for all traffic to go there")
+            target.tidy()
 
     def back(self, why: str) -> RolloutError:
         """Everything as it was; the error that says why."""
         plan = self.plan
-        stable = self.target.state().stable
-        kept = f"{stable} has all traffic" if stable else "nothing serves, as before"
+        stable = self.target.record.stable
         self.tell(f"back: {why}")
-        self._event("RolledBack", f"{plan.revision}: {why}", warning=True)
-        self.target.restore(plan.revision)
-        if stable:
-            deadline = time.monotonic() + plan.checks.ready_seconds
-            while not self.target.settled().ready and time.monotonic() < deadline:
-                time.sleep(_POLL)
+        self.take_back(plan.revision)
+        self.event("RolledBack", f"{plan.revision}: {why}", warning=True)
+        kept = f"{stable} has all traffic" if stable else "nothing serves, as before"
         return RolloutError(f"{plan.revision} was not rolled out: {why}.", f"Now {kept}.")
 
+    def take_back(self, candidate: str) -> None:
+        """Traffic first; the candidate goes only when it gets none any more."""
+        self._own()
+        self.target.withdraw()
+        deadline = time.monotonic() + self.plan.checks.ready_seconds
+        while not self.target.settled().ready and time.monotonic() < deadline:
+            self._own()
+            time.sleep(_POLL)
+        self._own()
+        self.target.drop(candidate)
+        self.target.forget()
+
+    def event(self, reason: str, note: str, *, warning: bool = False) -> None:
+        """Leave an event, as far as that can be done."""
+        with suppress(RolloutError):
+            target = self.target
+            name = self.plan.name
+            target.cluster.tell(target.kind, name, reason=reason, note=note, warning=warning)
+
+    def _own(self) -> None:
+        if self.lost():
+            raise _LostError(
+                "The lease was lost to another rollout.",
+                "Nothing was changed since; look at what the other has done.",
+            )
+
     def _smoke(self) -> None:
-        plan = self.plan
-        address = self.target.address(plan.revision)
-        deadline = time.monotonic() + plan.checks.ready_seconds
+        assert self.way is not None  # noqa: S101 - a walk through the steps has both
+        assert self.expected is not None  # noqa: S101
+        checks = self.plan.checks
+        deadline = time.monotonic() + checks.ready_seconds
         while True:
-            why = smoke(self.way, address, self.expected, plan.checks.logit_tolerance)
+            self._own()
+            address = self.target.address(self.plan.revision)
+            why = smoke(self.way, address, self.expected, checks.logit_tolerance)
             if why is None:
-                self.tell(f"{plan.revision} gives the bundle's own verdicts")
+                self.tell(f"{self.plan.revision} gives the bundle's own verdicts")
                 return
             # An endpoint comes a moment after its pod; a wrong verdict is no matter of time.
             if "answers" not in why or time.monotonic() > deadline:
                 raise _Failed(why)
-            if (broken := self._broken()) is not None:
+            if (broken := self.target.condition().failed) is not None:
                 raise _Failed(broken)
             time.sleep(_POLL)
 
+    def _watch(self, percent: int, stable: str | None) -> None:
+        assert self.way is not None  # noqa: S101 - a walk through the steps has both
+        assert self.expected is not None  # noqa: S101
+        target = self.target
+
+        def broken() -> str | None:
+            self._own()
+            return target.condition().failed
+
+        why = watch(
+            self.way,
+            target.address(self.plan.revision),
+            target.address(stable) if stable is not None else None,
+            target.address(None),
+            self.expected,
+            self.plan.checks,
+            broken=broken,
+        )
+        if why is not None:
+            raise _Failed(f"at {percent} % {why}")
+
     def _until(self, look: Callable[[], Condition], what: str) -> None:
-        plan = self.plan
-        deadline = time.monotonic() + plan.checks.ready_seconds
+        seconds = self.plan.checks.ready_seconds
+        deadline = time.monotonic() + seconds
         said = ""
         while True:
-            if self.lost():
-                raise _Failed("the lease was lost to another rollout")
+            self._own()
             now = look()
             if now.ready:
                 return
             if now.failed is not None:
                 raise _Failed(now.failed)
             if time.monotonic() > deadline:
-                seconds = plan.checks.ready_seconds
                 raise _Failed(f"{seconds:.0f} s were not enough {what}: {now.waiting}")
             if now.waiting != said:
                 said = now.waiting
                 self.tell(f"waiting {what}: {said}")
             time.sleep(_POLL)
-
-    def _broken(self) -> str | None:
-        if self.lost():
-            return "the lease was lost to another rollout"
-        return self.target.condition().failed
-
-    def _event(self, reason: str, note: str, *, warning: bool = False) -> None:
-        _event(self.target, reason, note, warning=warning)
-
-
-def _event(target: Target, reason: str, note: str, *, warning: bool) -> None:
-    kind, name = target.subject
-    target.cluster.tell(kind, name, reason=reason, note=note, warning=warning)

@@ -12,10 +12,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE, Kind
-from rollout.target import BUNDLE, CANDIDATE, ROLLOUT, STABLE, Address, Condition, State, Target
+from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE
+from rollout.target import BUNDLE, ROLLOUT, Address, Condition, Target
 
-PREVIOUS = "rampart.io/previous"
 _MODE = "serving.kserve.io/deploymentMode"
 _SCALER = "serving.kserve.io/autoscalerClass"
 _OF_SERVICE = "serving.kserve.io/inferenceservice"
@@ -28,28 +27,12 @@ _PERHAPS = frozenset({"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull"})
 class StandardTarget(Target):
     """Revisions as InferenceServices; who splits is a subclass's matter."""
 
-    kind: Kind
-
-    @property
-    def subject(self) -> tuple[Kind, str]:
-        """The graph or the route."""
-        return self.kind, self.plan.name
-
-    def state(self) -> State:
-        """By the annotations and the weights of the graph or the route."""
-        known = self.cluster.get(self.kind, self.plan.name)
-        if known is None:
-            return State(None, None, 0)
-        noted = known["metadata"].get("annotations", {})
-        stable, candidate = noted.get(STABLE) or None, noted.get(CANDIDATE) or None
-        return State(stable, candidate, self.weights(known).get(candidate or "", 0))
-
     def prepare(self) -> None:
         """Apply the revision's InferenceService."""
         self.cluster.apply(INFERENCE_SERVICE, self._service())
 
     def condition(self) -> Condition:
-        """By KServe's word for the generation that was applied, and by each pod's own."""
+        """By KServe's word, and by each pod's own."""
         name = self._named(self.plan.revision)
         service = self.cluster.get(INFERENCE_SERVICE, name)
         if service is None:
@@ -61,15 +44,13 @@ class StandardTarget(Target):
         failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
         if failure.get("reason") in {"NoSupportingRuntime", "InvalidPredictorSpec"}:
             return Condition(ready=False, failed=str(failure.get("message") or failure["reason"]))
-        if status.get("observedGeneration", 0) < service["metadata"]["generation"]:
-            return Condition(ready=False, waiting="KServe has not seen it yet")
+        # Its observedGeneration is its Deployment's, and says nothing of what was applied.
         ready = _condition(status, "Ready")
         if ready.get("status") != "True":
             said = ready.get("message") or ready.get("reason") or "KServe has not said Ready"
             return Condition(ready=False, waiting=said)
-        if (waiting := unready(pods)) is not None:
-            return Condition(ready=False, waiting=waiting)
-        return Condition(ready=True)
+        waiting = unready(pods)
+        return Condition(ready=waiting is None, waiting=waiting or "")
 
     def address(self, revision: str | None) -> Address:
         """A revision's own Service, or what splits."""
@@ -79,36 +60,32 @@ class StandardTarget(Target):
 
     def shift(self, percent: int) -> None:
         """Write the weights."""
-        stable = self.state().stable
-        candidate = self.plan.revision
-        if stable in (None, candidate):
-            self._write(stable or "", {candidate: 100}, candidate)
-            return
-        shares = {str(stable): 100 - percent, candidate: percent}
-        self._write(str(stable), shares, candidate)
+        stable, candidate = self.record.stable, self.plan.revision
+        if stable in ("", candidate):
+            self._write({candidate: 100})
+        else:
+            self._write({stable: 100 - percent, candidate: percent})
 
-    def promote(self) -> None:
-        """All weight to the revision, which is the stable one from now on."""
-        before = self.state().stable
-        revision = self.plan.revision
-        previous = before if before not in (None, revision) else None
-        self._write(revision, {revision: 100}, "", previous=previous)
+    def finish(self) -> None:
+        """Nothing: the last shift gave it all."""
 
-    def restore(self, candidate: str) -> None:
-        """All weight to the stable revision; then the candidate's InferenceService goes."""
-        stable = self.state().stable
-        if stable is None:
+    def withdraw(self) -> None:
+        """All weight to the stable revision."""
+        stable = self.record.stable
+        if stable:
+            self._write({stable: 100})
+        elif self.live() is not None:
             self.cluster.delete(self.kind, self.plan.name)
-        elif stable != candidate:
-            self._write(stable, {stable: 100}, "")
-        if stable != candidate:
-            self.cluster.delete(INFERENCE_SERVICE, self._named(candidate))
+
+    def drop(self, revision: str) -> None:
+        """Delete the revision's InferenceService, unless it is the stable one."""
+        if revision != self.record.stable:
+            self.cluster.delete(INFERENCE_SERVICE, self._named(revision))
 
     def tidy(self) -> None:
         """Delete the InferenceServices of older revisions."""
-        known = self.cluster.get(self.kind, self.plan.name) or {}
-        noted = known.get("metadata", {}).get("annotations", {})
-        kept = {self._named(noted[key]) for key in (STABLE, PREVIOUS) if noted.get(key)}
+        record = self.record
+        kept = {self._named(name) for name in (record.stable, record.previous) if name}
         for service in self.cluster.all(INFERENCE_SERVICE, f"{ROLLOUT}={self.plan.name}"):
             if service["metadata"]["name"] not in kept:
                 self.cluster.delete(INFERENCE_SERVICE, service["metadata"]["name"])
@@ -116,10 +93,6 @@ class StandardTarget(Target):
     @abstractmethod
     def public(self) -> Address:
         """Where clients ask."""
-
-    @abstractmethod
-    def weights(self, document: Mapping[str, Any]) -> dict[str, int]:
-        """Revisions and their shares, as a resource of the kind has them."""
 
     @abstractmethod
     def split(self, shares: Mapping[str, int]) -> dict[str, Any]:
@@ -132,59 +105,54 @@ class StandardTarget(Target):
     def _named(self, revision: str) -> str:
         return f"{self.plan.name}-{revision}"
 
-    def _write(
-        self,
-        stable: str,
-        shares: Mapping[str, int],
-        candidate: str,
-        *,
-        previous: str | None = None,
-    ) -> None:
-        known = self.cluster.get(self.kind, self.plan.name) or {}
-        noted = known.get("metadata", {}).get("annotations", {})
-        self.cluster.apply(
-            self.kind,
-            {
-                "metadata": {
-                    "name": self.plan.name,
-                    "labels": {"app.kubernetes.io/part-of": "rampart"},
-                    "annotations": {
-                        _MODE: "Standard",
-                        _SCALER: "none",
-                        STABLE: stable,
-                        CANDIDATE: candidate,
-                        PREVIOUS: previous or noted.get(PREVIOUS, ""),
-                    },
-                },
-                "spec": self.split(shares),
-            },
-        )
+    def _write(self, shares: Mapping[str, int]) -> None:
+        self.live()  # ours, or not there
+        labels = {"app.kubernetes.io/part-of": "rampart", ROLLOUT: self.plan.name}
+        # Without them a Deployment for the router would be Knative's, or have an autoscaler.
+        noted = {_MODE: "Standard", _SCALER: "none"}
+        metadata = {"name": self.plan.name, "labels": labels, "annotations": noted}
+        self.cluster.apply(self.kind, {"metadata": metadata, "spec": self.split(shares)})
 
     def _service(self) -> dict[str, Any]:
         plan = self.plan
+        name = self._named(plan.revision)
         user = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+        predictor: dict[str, Any] = {
+            "minReplicas": plan.replicas,
+            "maxReplicas": max(plan.replicas, plan.max_replicas),
+            "serviceAccountName": plan.service_account,
+            "automountServiceAccountToken": False,
+            **plan.fetched_by,
+            "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
+            "terminationGracePeriodSeconds": 45,
+            "deploymentStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+            },
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": {"matchLabels": {_OF_SERVICE: name}},
+                }
+            ],
+            "model": {
+                "modelFormat": {"name": "rampart", "version": "1"},
+                "protocolVersion": "v2",
+                "runtime": plan.served_by,
+                "storageUri": plan.storage_uri,
+                # Clients know one name, whichever revision answers.
+                "args": [f"--model_name={plan.name}"],
+            },
+        }
         return {
             "metadata": {
-                "name": self._named(plan.revision),
+                "name": name,
                 "labels": {"app.kubernetes.io/part-of": "rampart", ROLLOUT: plan.name},
                 "annotations": {_MODE: "Standard", BUNDLE: plan.bundle_id},
             },
-            "spec": {
-                "predictor": {
-                    "minReplicas": plan.replicas,
-                    "serviceAccountName": plan.service_account,
-                    "automountServiceAccountToken": False,
-                    "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "model": {
-                        "modelFormat": {"name": "rampart", "version": "1"},
-                        "protocolVersion": "v2",
-                        "runtime": plan.runtime,
-                        "storageUri": plan.storage_uri,
-                        # Clients know one name, whichever revision answers.
-                        "args": [f"--model_name={plan.name}"],
-                    },
-                }
-            },
+            "spec": {"predictor": predictor},
         }
 
 
@@ -197,11 +165,15 @@ class GraphTarget(StandardTarget):
         """The graph's own Service; its path is the root."""
         return Address(self.plan.name, "/")
 
-    def weights(self, document: Mapping[str, Any]) -> dict[str, int]:
+    def shares(self, document: Mapping[str, Any]) -> dict[str, int]:
         """By the steps of the root."""
         root = document["spec"].get("nodes", {}).get("root", {})
-        steps = root.get("steps", ())
-        return {step["name"]: int(step.get("weight", 0)) for step in steps}
+        return {step["name"]: int(step.get("weight", 0)) for step in root.get("steps", ())}
+
+    def written(self) -> dict[str, Any]:
+        """The router's replicas."""
+        spec = (self.live() or {}).get("spec", {})
+        return {"replicas": spec["minReplicas"]} if "minReplicas" in spec else {}
 
     def split(self, shares: Mapping[str, int]) -> dict[str, Any]:
         """One step for each revision that gets something."""
@@ -217,6 +189,7 @@ class GraphTarget(StandardTarget):
         ]
         return {
             "nodes": {"root": {"routerType": "Splitter", "steps": steps}},
+            "minReplicas": self.plan.replicas,
             "resources": {
                 "requests": {"cpu": "100m", "memory": "64Mi"},
                 "limits": {"memory": "256Mi"},
@@ -224,18 +197,17 @@ class GraphTarget(StandardTarget):
         }
 
     def settled(self) -> Condition:
-        """By the router's pods: all of this generation, all ready, and none besides."""
-        graph = self.cluster.get(GRAPH, self.plan.name)
+        """By the router's pods: all started with these weights, and all ready."""
+        graph = self.live()
         if graph is None:
-            return Condition(ready=False, failed=f"the graph {self.plan.name} has been deleted")
-        status = graph.get("status", {})
-        if status.get("observedGeneration", 0) < graph["metadata"]["generation"]:
-            return Condition(ready=False, waiting="KServe has not seen the weights yet")
+            nobody = not self.record.stable
+            why = None if nobody else f"the graph {self.plan.name} has been deleted"
+            return Condition(ready=nobody, failed=why)
         pods = self.cluster.all(POD, f"serving.kserve.io/inferencegraph={self.plan.name}")
         if (why := broken(pods, restarts=3)) is not None:
             return Condition(ready=False, failed=f"the graph's router: {why}")
-        wanted = self.weights(graph)
-        if any(self.weights({"spec": told(pod)}) != wanted for pod in pods):
+        wanted = self.shares(graph)
+        if any(self.shares({"spec": told(pod)}) != wanted for pod in pods):
             return Condition(ready=False, waiting="the router before it still answers")
         waiting = unready(pods)
         return Condition(ready=waiting is None, waiting=waiting or "")
@@ -251,7 +223,7 @@ class RouteTarget(StandardTarget):
         namespace, _, name = self.plan.gateway.partition("/")
         return Address(f"{name}.{namespace}", self._path, self.plan.hostname)
 
-    def weights(self, document: Mapping[str, Any]) -> dict[str, int]:
+    def shares(self, document: Mapping[str, Any]) -> dict[str, int]:
         """By the backends of the one rule."""
         backends = document["spec"]["rules"][0].get("backendRefs", ())
         cut = len(self.plan.name) + 1
@@ -259,6 +231,16 @@ class RouteTarget(StandardTarget):
             backend["name"].removesuffix("-predictor")[cut:]: int(backend.get("weight", 1))
             for backend in backends
         }
+
+    def written(self) -> dict[str, Any]:
+        """The Gateway and the host name."""
+        spec = (self.live() or {}).get("spec", {})
+        found: dict[str, Any] = {}
+        for parent in spec.get("parentRefs", ())[:1]:
+            found["gateway"] = f"{parent.get('namespace', self.plan.namespace)}/{parent['name']}"
+        for host in spec.get("hostnames", ())[:1]:
+            found["hostname"] = host
+        return found
 
     def split(self, shares: Mapping[str, int]) -> dict[str, Any]:
         """One backend for each revision."""
@@ -275,17 +257,30 @@ class RouteTarget(StandardTarget):
         }
 
     def settled(self) -> Condition:
-        """By the Gateway's word for this generation of the route."""
-        route = self.cluster.get(ROUTE, self.plan.name)
+        """By the Gateway's word on this generation: accepted, and its backends found."""
+        route = self.live()
         if route is None:
-            return Condition(ready=False, failed=f"the route {self.plan.name} has been deleted")
+            nobody = not self.record.stable
+            why = None if nobody else f"the route {self.plan.name} has been deleted"
+            return Condition(ready=nobody, failed=why)
+        namespace, _, name = self.plan.gateway.partition("/")
+        generation = route["metadata"]["generation"]
         for parent in route.get("status", {}).get("parents", ()):
-            for one in parent.get("conditions", ()):
-                if one["type"] == "ResolvedRefs" and one["status"] == "False":
-                    return Condition(ready=False, failed=str(one.get("message")))
-                current = one.get("observedGeneration", 0) >= route["metadata"]["generation"]
-                if one["type"] == "Accepted" and one["status"] == "True" and current:
-                    return Condition(ready=True)
+            at = parent.get("parentRef", {})
+            if (at.get("name"), at.get("namespace", self.plan.namespace)) != (name, namespace):
+                continue
+            current = {
+                one["type"]: one
+                for one in parent.get("conditions", ())
+                if one.get("observedGeneration", 0) >= generation
+            }
+            if not {"Accepted", "ResolvedRefs"} <= set(current):
+                continue
+            for one in current.values():
+                if one["type"] in {"Accepted", "ResolvedRefs"} and one["status"] != "True":
+                    said = one.get("message") or one.get("reason")
+                    return Condition(ready=False, failed=f"{one['type']}: {said}")
+            return Condition(ready=True)
         return Condition(ready=False, waiting="the Gateway has not accepted the route yet")
 
 

@@ -18,7 +18,12 @@ def deploy(
     mode: str,
     steps: str,
     replicas: int,
+    max_replicas: int,
     runtime: str,
+    service_account: str,
+    storage_container: str,
+    gateway: str,
+    hostname: str,
     watch_seconds: float,
     ready_seconds: float,
     examples: str,
@@ -37,8 +42,13 @@ def deploy(
         namespace: of the servers; empty for this pod's own.
         mode: graph, gateway or knative.
         steps: percentages of the traffic with commas between them, up to 100.
-        replicas: of the revision.
-        runtime: the ServingRuntime.
+        replicas: of the revision, at the least.
+        max_replicas: of it, at the most.
+        runtime: the ServingRuntime; that of manifests/ for the mode if empty.
+        service_account: of the servers' pods.
+        storage_container: the ClusterStorageContainer that fetches a bundle not on a volume.
+        gateway: NAMESPACE/NAME of the Gateway, for gateway.
+        hostname: of the route, for gateway.
         watch_seconds: that it is watched at each step.
         ready_seconds: that it may take to be ready.
         examples: file of lines {"text", "threat"} that it is asked; empty for those that come with
@@ -75,7 +85,12 @@ def deploy(
         mode=mode,
         steps=steps,
         replicas=replicas,
+        max_replicas=max_replicas,
         runtime=runtime,
+        service_account=service_account,
+        storage_container=storage_container,
+        gateway=gateway,
+        hostname=hostname,
         checks=Checks(watch_seconds=watch_seconds, ready_seconds=ready_seconds),
     )
     cluster = Cluster.configured(plan.namespace)

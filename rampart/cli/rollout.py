@@ -41,7 +41,14 @@ def start(
         str, typer.Option(help="Percentages of the traffic, each held until its checks passed.")
     ] = "5,25,50,100",
     replicas: Annotated[int, typer.Option(help="Of the revision, at the least.")] = 1,
-    runtime: Annotated[str, typer.Option(help="The ServingRuntime.")] = "rampart",
+    max_replicas: Annotated[int, typer.Option(help="Of the revision, at the most.")] = 4,
+    runtime: Annotated[
+        str, typer.Option(help="The ServingRuntime; that of manifests/ for the mode if unset.")
+    ] = "",
+    service_account: Annotated[str, typer.Option(help="Of the servers' pods.")] = "rampart-serving",
+    storage_container: Annotated[
+        str, typer.Option(help="ClusterStorageContainer that fetches a bundle not on a volume.")
+    ] = "rampart",
     watch_seconds: Annotated[
         float, typer.Option(help="Seconds that it is watched at each step.")
     ] = 60.0,
@@ -52,6 +59,9 @@ def start(
         Path | None,
         typer.Option(help='Lines {"text": ..., "threat": true or false} that it is asked.'),
     ] = None,
+    gateway: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the Gateway, for gateway.")
+    ] = "kserve/kserve-ingress-gateway",
     hostname: Annotated[str, typer.Option(help="Of the route, for gateway.")] = "",
     context: Context = None,
     as_json: Json = False,
@@ -76,7 +86,11 @@ def start(
         mode=mode,
         steps=steps,
         replicas=replicas,
+        max_replicas=max_replicas,
         runtime=runtime,
+        service_account=service_account,
+        storage_container=storage_container,
+        gateway=gateway,
         hostname=hostname,
         checks=Checks(watch_seconds=watch_seconds, ready_seconds=ready_seconds),
     )

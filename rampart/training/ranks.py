@@ -13,6 +13,8 @@ from typing import Any
 
 from rampart.errors import TrainingError
 
+_HOURS = 12
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -82,6 +84,8 @@ class Ranks:
             "use_cpu": not gpu,
             "ddp_backend": "nccl" if gpu else "gloo",
             "ddp_find_unused_parameters": False,
+            # The others wait for the first while it goes on alone.
+            "ddp_timeout": _HOURS * 3600,
             # Each machine reads the best checkpoint from its own disk.
             "save_on_each_node": True,
         }

@@ -25,12 +25,14 @@ from rampart.bundle.store import read_manifest, seal
 from rampart.errors import RolloutError
 from rollout.asking import ask
 from rollout.checks import golden
-from rollout.cluster import GRAPH, INFERENCE_SERVICE, MANAGER, Cluster
+from rollout.cluster import INFERENCE_SERVICE, MANAGER, POD, Cluster
 from rollout.examples import read_examples
 from rollout.lease import held
 from rollout.plan import Checks, Plan
-from rollout.run import Outcome, roll_back, roll_out, target_of
-from rollout.target import Address
+from rollout.record import read_record
+from rollout.run import Outcome, _LostError, roll_back, roll_out, target_of
+from rollout.standard import told
+from rollout.target import ROLLOUT, Address
 from tests.cluster.standin import CRASH, NEVER, READY, StandIn
 from tests.integration.serving.conftest import running
 
@@ -94,22 +96,29 @@ class Way:
         self.draw = random.Random(0)
 
     def revision(self, address: Address) -> str:
+        record = read_record(self.cluster, NAME)
         if self.mode == "graph":
             if address.service != NAME:
                 return address.service.removeprefix(f"{NAME}-").removesuffix("-predictor")
-            graph = self.cluster.get(GRAPH, NAME) or {}
-            steps = graph["spec"]["nodes"]["root"]["steps"]
+            # As the router does it: by what its pod was started with, whatever is written since.
+            [pod, *_] = self.cluster.all(POD, f"serving.kserve.io/inferencegraph={NAME}")
+            steps = told(pod)["nodes"]["root"]["steps"]
             shares = [step["weight"] for step in steps]
-            return str(self.draw.choices([step["name"] for step in steps], shares)[0])
+            chosen = str(self.draw.choices([step["name"] for step in steps], shares)[0])
+            if self.cluster.get(INFERENCE_SERVICE, f"{NAME}-{chosen}") is None:
+                raise OSError(f"{chosen} is gone, and gets traffic")
+            return chosen
         service = self.cluster.get(INFERENCE_SERVICE, NAME) or {}
-        noted = service["metadata"]["annotations"]
-        stable, candidate = noted["rampart.io/stable"], noted["rampart.io/candidate"]
         if address.host.startswith("latest-"):
-            return candidate or stable
-        if address.host.startswith("prev-") or not candidate:
-            return stable
+            return record.candidate or record.stable
+        if address.host.startswith("prev-") or not record.candidate:
+            return record.stable
         percent = service["spec"]["predictor"].get("canaryTrafficPercent", 100)
-        return candidate if not stable or self.draw.random() < percent / 100 else stable
+        newest = self.draw.random() < percent / 100
+        return record.candidate if newest or not record.stable else record.stable
+
+    def reaches(self, address: Address) -> bool:
+        return True
 
     def post(self, address: Address, body: bytes) -> tuple[int, bytes]:
         revision = self.revision(address)
@@ -237,7 +246,7 @@ def test_a_good_bundle_gets_all_traffic_step_by_step(
 
 def test_what_serves_already_is_left_alone(serving: tuple[Stage, Client]) -> None:
     stage, _ = serving
-    kind, name = target_of(NAME, stage.mode, stage.cluster).subject
+    kind, name = target_of(NAME, stage.mode, stage.cluster).kind, NAME
     before = stage.cluster.get(kind, name)
     assert not stage.roll("old").changed
     after = stage.cluster.get(kind, name)
@@ -309,24 +318,66 @@ def test_a_field_that_somebody_else_owns_is_not_taken_from_them(
     serving: tuple[Stage, Client], kubectl: Callable[..., Any]
 ) -> None:
     stage, client = serving
-    kind, name = target_of(NAME, stage.mode, stage.cluster).subject
-    key = "rampart.io/candidate"
+    kind = target_of(NAME, stage.mode, stage.cluster).kind
+    before = stage.cluster.get(kind, NAME)
+    assert before
+    own: dict[str, Any] = {"nodes": before["spec"].get("nodes")}
+    if stage.mode == "knative":
+        own = {"predictor": {"canaryTrafficPercent": 100}}
     document = {
         "apiVersion": kind.api,
         "kind": kind.name,
-        "metadata": {"name": name, "annotations": {key: "mine"}},
+        "metadata": {"name": NAME},
+        "spec": own,
     }
     place = ("--namespace", stage.cluster.namespace)
     mine = ("apply", "--server-side", "--force-conflicts", "--field-manager=somebody", *place)
     kubectl(*mine, "-f", "-", input=[document])
     with pytest.raises(RolloutError, match="somebody"):
         stage.roll("new")
-    known = stage.cluster.get(kind, name)
+    known = stage.cluster.get(kind, NAME)
     assert known
     owners = {entry["manager"] for entry in known["metadata"]["managedFields"]}
     assert {"somebody", MANAGER} <= owners
-    assert known["metadata"]["annotations"][key] == "mine"
+    for part, value in own.items():
+        assert known["spec"][part] == (value if stage.mode == "graph" else known["spec"][part])
     assert set(client.answers) == {stage.revision("old")}
+
+
+def test_what_no_rollout_made_is_neither_changed_nor_deleted(stage: Stage) -> None:
+    kind = target_of(NAME, stage.mode, stage.cluster).kind
+    spec: dict[str, Any] = {"nodes": {"root": {"routerType": "Splitter", "steps": []}}}
+    if stage.mode == "knative":
+        spec = {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}}}
+    stage.cluster.create(kind, {"metadata": {"name": NAME}, "spec": spec})
+    with pytest.raises(RolloutError, match=rf"made by no rollout.*{ROLLOUT}={NAME}"):
+        stage.roll("old")
+    known = stage.cluster.get(kind, NAME)
+    assert known
+    assert known["spec"] == spec or stage.mode == "knative"
+
+
+def test_a_run_that_lost_its_lease_touches_nothing_any_more(
+    serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = serving
+    seen: list[Any] = []
+
+    def lost(*_: object, **named: Any) -> None:
+        # The other has it now, and has begun.
+        seen.append(stage.cluster.get(target_of(NAME, stage.mode, stage.cluster).kind, NAME))
+        monkeypatch.setattr("rollout.run._Walk._own", _raise_lost)
+
+    monkeypatch.setattr("rollout.run.watch", lost)
+    with pytest.raises(RolloutError, match="lease was lost"):
+        stage.roll("new")
+    after = stage.cluster.get(target_of(NAME, stage.mode, stage.cluster).kind, NAME)
+    assert after
+    assert after["metadata"]["generation"] == seen[0]["metadata"]["generation"]
+
+
+def _raise_lost(_: object) -> None:
+    raise _LostError("The lease was lost to another rollout.")
 
 
 class _Killed(BaseException):

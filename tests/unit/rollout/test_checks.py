@@ -16,7 +16,7 @@ from rollout.target import Address
 
 EXAMPLES = (Example("bad", threat=True), Example("good", threat=False))
 EXPECTED = Golden("b" * 64, EXAMPLES, ("spam", "ham"), (2.0, -2.0), "spam")
-CANDIDATE, STABLE = Address("new", "/infer"), Address("old", "/infer")
+CANDIDATE, STABLE, PUBLIC = (Address(name, "/infer") for name in ("new", "old", "split"))
 QUICK = Checks(watch_seconds=0.1, slower_by=5)
 Answering = Callable[[list[str]], tuple[int, object]]
 
@@ -49,10 +49,13 @@ class Way:
         said = document if isinstance(document, bytes) else json.dumps(document).encode()
         return status, said
 
+    def reaches(self, address: Address) -> bool:
+        return address.service in self.servers
+
 
 def _watched(way: Way, checks: Checks = QUICK, *, beside: bool = True) -> str | None:
     stable = STABLE if beside else None
-    return watch(way, CANDIDATE, stable, EXPECTED, checks, broken=lambda: None)
+    return watch(way, CANDIDATE, stable, PUBLIC, EXPECTED, checks, broken=lambda: None)
 
 
 def test_the_bundles_own_verdicts_pass() -> None:
@@ -68,6 +71,7 @@ def test_the_bundles_own_verdicts_pass() -> None:
         (lambda _: (503, b"full"), "answers 503: full"),
         (lambda _: (200, {"outputs": []}), "no answer of a Rampart predictor"),
         (lambda _: (200, b"<html>"), "no answer of a Rampart predictor"),
+        (lambda texts: _verdicts(texts[:1]), "1 labels for 2 texts"),
     ],
 )
 def test_other_verdicts_do_not(answer: Answering, why: str) -> None:
@@ -78,6 +82,9 @@ def test_a_server_that_cannot_be_reached_is_an_answer_too() -> None:
     class Nobody:
         def post(self, address: Address, body: bytes) -> tuple[int, bytes]:
             raise urllib3.exceptions.MaxRetryError(None, "/", OSError("refused"))  # type: ignore[arg-type]
+
+        def reaches(self, address: Address) -> bool:
+            return True
 
     answer = ask(Nobody(), CANDIDATE, ["a"])
     assert answer.status == 0
@@ -122,5 +129,14 @@ def test_pods_that_break_while_it_is_watched_end_it() -> None:
     def broken() -> str | None:
         return "server in pod: CrashLoopBackOff"
 
-    why = watch(Way(), CANDIDATE, STABLE, EXPECTED, QUICK, broken=broken)
+    why = watch(Way(), CANDIDATE, STABLE, PUBLIC, EXPECTED, QUICK, broken=broken)
     assert why == "server in pod: CrashLoopBackOff"
+
+
+def test_what_clients_ask_is_asked_too_and_a_split_that_fails_ends_it() -> None:
+    way = Way()
+    way.servers["split"], way.asked["split"] = _verdicts, []
+    assert _watched(way) is None
+    assert way.asked["split"]
+    way.servers["split"] = lambda _: (503, b"no revision")
+    assert "clients' requests failed: no revision" in str(_watched(way))
