@@ -339,3 +339,13 @@ def test_a_deleted_experiment_is_said_to_be_deleted(registry, bundle, promoted):
     client.delete_experiment(client.create_experiment("rampart", registry.artifact_root))
     with pytest.raises(RegistryError, match="mlflow experiments restore"):
         registry.register(bundle, decision=promoted)
+
+
+def test_what_became_of_a_rollout_is_noted_on_the_version(registry, bundle, promoted):
+    version = registry.register(bundle, decision=promoted).version
+    registry.note(version, {"rollout": "serves as mail in team"})
+    registry.note("champion", {"rollout": "failed: it was slow"})
+    tags = registry._client.get_model_version("rampart", str(version)).tags
+    assert tags["rollout"] == "failed: it was slow"
+    with pytest.raises(UnknownModelError, match="no version 7"):
+        registry.note(7, {"rollout": "x"})
