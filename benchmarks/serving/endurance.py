@@ -174,13 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overload", type=float, default=20.0, help="seconds at three times it")
     parser.add_argument("--requests", type=int, default=10_000, help="while bundles take turns")
     parser.add_argument("--threads", type=int, default=2, help="of each model")
+    parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
     given = parser.parse_args(arguments)
     FOLDER.mkdir(parents=True, exist_ok=True)
     served = FOLDER / "bundle"
     turns = [given.bundle, _another(given.bundle, FOLDER / "other")]
     _put(turns[0], served)
     usual = rampart("Rampart", CASCADE)
-    server = replace(usual, command=[*usual.command, "--queue", "64", "--model_control", "1"])
+    server = replace(
+        usual, command=[*usual.command, "--queue", str(given.queue), "--model_control", "1"]
+    )
     texts = corpus.held_out(given.source, seed=0)
     with running(server, served.resolve(), given.threads, FOLDER / "server.log") as (address, pid):
         run = _Run(Client(address, texts), pid, Console(width=120))

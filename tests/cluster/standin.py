@@ -1,8 +1,9 @@
-"""A stand-in for KServe, its router and Knative where none of them can run.
+"""A stand-in for KServe, its router, Knative and a Gateway where none of them can run.
 
 It writes the status that they would write, on a real API server, and nothing else: in Standard
 mode a pod for each InferenceService and for each graph (without a node to run on), in Knative mode
-the revisions' names and the traffic. `way` says what becomes of the pods of a bundle.
+the revisions' names and the traffic, for a route that it is accepted. `way` says what becomes of
+the pods of a bundle.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rampart.errors import RolloutError
-from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, Cluster, Kind
+from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE, Cluster, Kind
 
 _MODE = "serving.kserve.io/deploymentMode"
 READY, NEVER, CRASH = "ready", "never", "crash"
@@ -46,6 +47,8 @@ class StandIn(threading.Thread):
                     (self.knative if mode == "Knative" else self.standard)(service)
                 for graph in self.all(GRAPH):
                     self.graph(graph)
+                for route in self.all(ROUTE):
+                    self.route(route)
             except RolloutError as error:
                 self.wrong.append(str(error))
 
@@ -72,6 +75,31 @@ class StandIn(threading.Thread):
         number = graph["metadata"]["generation"]
         self.pod(f"{name}-router-{number}", labels, READY, ["--graph-json", told])
         self.status(GRAPH, graph, {})
+
+    def route(self, route: dict[str, Any]) -> None:
+        at = route["metadata"]["generation"]
+        conditions = [
+            {
+                "type": kind,
+                "status": "True",
+                "reason": kind,
+                "message": "",
+                "observedGeneration": at,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        [parent] = route["spec"]["parentRefs"]
+        named = {"name": parent["name"], "namespace": parent["namespace"]}
+        said = {
+            "parentRef": named,
+            "controllerName": "example.com/gateway",
+            "conditions": conditions,
+        }
+        known = route.get("status", {}).get("parents", [{}])
+        if not known or known[0].get("conditions", [{}])[0].get("observedGeneration") != at:
+            path = ROUTE.path(self.cluster.namespace, route["metadata"]["name"]) + "/status"
+            self.call("PATCH", path, {"status": {"parents": [said]}})
 
     def knative(self, service: dict[str, Any]) -> None:
         status, predictor = service.get("status", {}), service["spec"]["predictor"]
