@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple, TypeVar
 
 from rampart.errors import RolloutError
@@ -161,7 +162,7 @@ class Cluster:
         self.create(
             EVENT,
             {
-                "metadata": {"generateName": f"{name}.", "namespace": self.namespace},
+                "metadata": {"name": f"{name}.{token_hex(8)}", "namespace": self.namespace},
                 "eventTime": now,
                 "reportingController": "rampart.io/rollout",
                 "reportingInstance": MANAGER,

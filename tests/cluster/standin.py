@@ -69,11 +69,11 @@ class StandIn(threading.Thread):
     def graph(self, graph: dict[str, Any]) -> None:
         name, told = graph["metadata"]["name"], json.dumps(graph["spec"])
         labels = {"serving.kserve.io/inferencegraph": name}
+        number = graph["metadata"]["generation"]
+        self.pod(f"{name}-router-{number}", labels, READY, ["--graph-json", told])
         for pod in self.cluster.all(POD, f"serving.kserve.io/inferencegraph={name}"):
             if pod["spec"]["containers"][0]["args"] != ["--graph-json", told]:
                 self.remove(pod["metadata"]["name"])
-        number = graph["metadata"]["generation"]
-        self.pod(f"{name}-router-{number}", labels, READY, ["--graph-json", told])
         self.status(GRAPH, graph, {})
 
     def route(self, route: dict[str, Any]) -> None:

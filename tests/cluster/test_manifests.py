@@ -18,7 +18,6 @@ from tests.cluster.resources import (
     ROOT,
     Document,
     documents,
-    named,
     read,
     reviewed,
 )
