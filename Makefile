@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -75,7 +75,7 @@ types: setup ## Check types, strictly
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-		-m "not cluster and not node and not extras and not graph" $(ARGS)
+		-m "not cluster and not extras and not graph" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
@@ -86,10 +86,7 @@ test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and an
 	$(RUN)/python -m pytest -m graph tests/integration/serving $(ARGS)
 
 test-cluster: setup ## Apply every manifest and overlay to the API server of KUBECONFIG, and roll out
-	$(RUN)/python -m pytest -m cluster tests/cluster $(ARGS)
-
-test-node: setup ## Serve, train and roll out on the node of KUBECONFIG, with KServe and the operator
-	$(RUN)/python -m pytest -m node tests/cluster $(ARGS)
+	$(RUN)/python -m pytest -n $(JOBS) -m cluster tests/cluster $(ARGS)
 
 fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
 	$(RUN)/python -m tests.fuzz $(ARGS)

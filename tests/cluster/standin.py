@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from rampart.errors import RolloutError
 from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE, Cluster, Kind
 
 _MODE = "serving.kserve.io/deploymentMode"
+_START_SECONDS = 1.0
 READY, NEVER, CRASH = "ready", "never", "crash"
 
 
@@ -34,6 +36,7 @@ class StandIn(threading.Thread):
         self.way = way
         self.asked = threading.Event()
         self.wrong: list[str] = []
+        self.begun: dict[str, float] = {}
 
     def stop(self) -> None:
         self.asked.set()
@@ -70,6 +73,10 @@ class StandIn(threading.Thread):
         name, told = graph["metadata"]["name"], json.dumps(graph["spec"])
         labels = {"serving.kserve.io/inferencegraph": name}
         number = graph["metadata"]["generation"]
+        # A router's pod is not ready at once, and the one before it answers until then.
+        begun = self.begun.setdefault(f"{name}-{number}", time.monotonic())
+        if number > 1 and time.monotonic() < begun + _START_SECONDS:
+            return
         self.pod(f"{name}-router-{number}", labels, READY, ["--graph-json", told])
         for pod in self.cluster.all(POD, f"serving.kserve.io/inferencegraph={name}"):
             if pod["spec"]["containers"][0]["args"] != ["--graph-json", told]:
