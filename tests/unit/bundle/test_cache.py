@@ -98,8 +98,8 @@ def test_an_address_without_a_bundle_is_named(tmp_path: Path, cache: BundleCache
         cache.bundle(f"file://{tmp_path}/nowhere")
     with pytest.raises(SourceError, match="nonsense"):
         cache.bundle("nonsense://bucket/bundle")
-    with pytest.raises(MissingExtraError, match="s3fs"):
-        cache.bundle("s3://bucket/bundle")
+    with pytest.raises(MissingExtraError, match="gcsfs"):
+        cache.bundle("gs://bucket/bundle")
 
 
 def _fetch(address: str, folder: Path, found: multiprocessing.Queue) -> None:
