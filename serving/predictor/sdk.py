@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from serving.predictor import package
+
 
 @contextmanager
 def _empty_command_line() -> Iterator[None]:
@@ -22,8 +24,8 @@ def _empty_command_line() -> Iterator[None]:
         sys.argv = argv
 
 
+package.enter()
 with _empty_command_line():
-    from kserve import Model, ModelRepository, ModelServer
     from kserve.errors import (
         InvalidInput,
         ModelNotFound,
@@ -31,6 +33,9 @@ with _empty_command_line():
         ServerNotLive,
         ServerNotReady,
     )
+    from kserve.model import Model
+    from kserve.model_repository import ModelRepository
+    from kserve.model_server import ModelServer
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as pb_grpc

@@ -28,6 +28,9 @@ class StandIn(threading.Thread):
     Args:
         cluster: a namespace.
         way: what becomes of the pods of a storage URI: ready, never or crash.
+
+    Attributes:
+        created: Knative's revisions, each with the storage URI that it was made of.
     """
 
     def __init__(self, cluster: Cluster, way: Callable[[str], str]) -> None:
@@ -37,6 +40,7 @@ class StandIn(threading.Thread):
         self.asked = threading.Event()
         self.wrong: list[str] = []
         self.begun: dict[str, float] = {}
+        self.created: dict[str, str] = {}
 
     def stop(self) -> None:
         self.asked.set()
@@ -123,6 +127,7 @@ class StandIn(threading.Thread):
         known = service["metadata"].get("annotations", {}).get("test/created-from", "")
         if uri != known:
             created = f"{name}-predictor-{number + 1:05d}"
+            self.created[created] = uri
             self.note(service, uri)
         self.write_knative(service, created, part, urls)
 

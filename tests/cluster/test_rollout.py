@@ -29,7 +29,6 @@ from rollout.cluster import INFERENCE_SERVICE, MANAGER, POD, Cluster
 from rollout.examples import read_examples
 from rollout.lease import held
 from rollout.plan import Checks, Plan
-from rollout.record import read_record
 from rollout.run import Outcome, _LostError, roll_back, roll_out, target_of
 from rollout.standard import told
 from rollout.target import ROLLOUT, Address
@@ -89,14 +88,20 @@ def servers(
 class Way:
     """Sends requests where a cluster's network would, by what the API server says."""
 
-    def __init__(self, cluster: Cluster, servers: dict[str, str], mode: str) -> None:
-        self.cluster, self.servers, self.mode = cluster, servers, mode
+    def __init__(
+        self,
+        standin: StandIn,
+        revision_of: Callable[[str], str],
+        servers: dict[str, str],
+        mode: str,
+    ) -> None:
+        self.standin, self.cluster = standin, standin.cluster
+        self.revision_of, self.servers, self.mode = revision_of, servers, mode
         self.slow: set[str] = set()
         self.pool = urllib3.PoolManager(retries=False, timeout=10)
         self.draw = random.Random(0)
 
     def revision(self, address: Address) -> str:
-        record = read_record(self.cluster, NAME)
         if self.mode == "graph":
             if address.service != NAME:
                 return address.service.removeprefix(f"{NAME}-").removesuffix("-predictor")
@@ -114,14 +119,14 @@ class Way:
             target = target_of(NAME, "gateway", self.cluster)
             shares = target.shares(target.live() or {})
             return str(self.draw.choices(list(shares), list(shares.values()))[0])
+        # As Knative does it: by the traffic in the status, and a tag's host by its revision.
         service = self.cluster.get(INFERENCE_SERVICE, NAME) or {}
-        if address.host.startswith("latest-"):
-            return record.candidate or record.stable
-        if address.host.startswith("prev-") or not record.candidate:
-            return record.stable
-        percent = service["spec"]["predictor"].get("canaryTrafficPercent", 100)
-        newest = self.draw.random() < percent / 100
-        return record.candidate if newest or not record.stable else record.stable
+        traffic = service["status"]["components"]["predictor"]["traffic"]
+        tag = address.host.split("-")[0]
+        tagged = [entry for entry in traffic if entry["tag"] == tag]
+        percents = [entry["percent"] for entry in traffic]
+        [entry] = tagged or self.draw.choices(traffic, percents)
+        return self.revision_of(self.standin.created[entry["revisionName"]])
 
     def reaches(self, address: Address) -> bool:
         return True
@@ -168,7 +173,7 @@ class Stage:
         self.cluster = Cluster.configured(namespace)
         self.ways: dict[str, str] = {}
         self.standin = StandIn(self.cluster, lambda uri: self.ways.get(uri, READY))
-        self.way = Way(self.cluster, servers, mode)
+        self.way = Way(self.standin, lambda uri: self.revision(uri.rsplit("/")[-1]), servers, mode)
         self.told: list[str] = []
 
     def revision(self, name: str) -> str:

@@ -77,9 +77,9 @@ def texts():
 
 
 @contextmanager
-def running(module, log, *arguments, env=None):
+def running(module, log, *arguments, env=None, python=sys.executable):
     """A server of ours on free ports, ended afterwards; its stderr goes to `log`."""
-    command = [sys.executable, "-m", module, "--host", "127.0.0.1"]
+    command = [str(python), "-m", module, "--host", "127.0.0.1"]
     command += ["--http_port", "0", "--grpc_port", "0", *arguments]
     with (
         log.open("w") as stderr,
