@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster lock \
+.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -75,7 +75,7 @@ types: setup ## Check types, strictly
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-		-m "not cluster and not extras and not graph" $(ARGS)
+		-m "not cluster and not extras and not graph and not node" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
@@ -87,6 +87,9 @@ test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and an
 
 test-cluster: setup ## Apply every manifest and overlay to the API server of KUBECONFIG, and roll out
 	$(RUN)/python -m pytest -n $(JOBS) -m cluster tests/cluster $(ARGS)
+
+test-node: setup ## Serve, roll out and train on the node of KUBECONFIG, which has KServe and the images
+	$(RUN)/python -m pytest -m node tests/node $(ARGS)
 
 fuzz: setup ## Send 100,000 generated texts through every extractor and every picture
 	$(RUN)/python -m tests.fuzz $(ARGS)
@@ -100,7 +103,7 @@ lock: setup ## Write the locks from pyproject.toml; pins stay (UPGRADE=1 renews 
 	$(subst pyproject.toml,,$(COMPILE)) --group alibi --output-file requirements/alibi.txt
 	$(COMPILE) --extra inference --group triton --override requirements/triton.overrides \
 		--output-file requirements/triton.txt
-	set -e; for group in mlflow sbom; do \
+	set -e; for group in mlflow sbom store; do \
 		$(subst pyproject.toml,,$(COMPILE)) --group $$group --output-file requirements/$$group.txt; \
 	done
 	set -e; for server in mlserver torchserve; do \

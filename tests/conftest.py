@@ -46,6 +46,20 @@ def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
     return texts, np.array(labels, dtype=np.int8)
 
 
+def split_table(path: Path, count: int = 240) -> Path:
+    """A table of mails as the pipeline's step writes it, split three to one to one."""
+    import pandas as pd
+
+    from rampart.data.tables import write_table
+
+    texts, labels = mails(count, seed=7)
+    rows = np.arange(len(texts))
+    parts = np.array(["train", "train", "train", "validation", "test"])
+    columns = {"text": texts, "clean": texts, "label": labels, "campaign": rows.astype(str)}
+    write_table(pd.DataFrame(columns | {"split": parts[rows // 3 % len(parts)]}), path)
+    return path
+
+
 def plain(*texts: str) -> list[AlignedText]:
     """Clean texts as models take them, for those that see nothing else."""
     return [AlignedText.plain(text) for text in texts]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -49,9 +51,22 @@ INFERENCE_SECONDS = Histogram(
     "Seconds from a request's first batch to its answer, without the wait before it",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 )
+START_SECONDS = Gauge(
+    "rampart_start_seconds",
+    "Seconds that each part of the start took, from the process' first moment",
+    ["part"],
+    multiprocess_mode="max",
+)
 
-
+_begun = [psutil.Process().create_time()]
 _watched: list[tuple[Gauge, Callable[[], float]]] = []
+
+
+def started(part: str) -> None:
+    """A part of the start is done; the next one begins."""
+    now = time.time()
+    START_SECONDS.labels(part).set(now - _begun[0])
+    _begun[0] = now
 
 
 def watch(depth: Callable[[], int], cache: VerdictCache | None = None) -> None:

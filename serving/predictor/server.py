@@ -59,6 +59,7 @@ def prepared(settings: PredictorSettings) -> tuple[ModelRepository, BundleReposi
         BundleError: a bundle is broken.
         SourceError: a bundle cannot be fetched.
     """
+    metrics.started("imports")
     configure_logging()
     cache = VerdictCache(settings.cache_bytes)
     limits = Limits(settings.max_texts, settings.max_text_bytes, settings.top_k, settings.max_top_k)
@@ -68,6 +69,7 @@ def prepared(settings: PredictorSettings) -> tuple[ModelRepository, BundleReposi
     )
     repository.start()
     metrics.watch(lambda: depth(repository.models), cache)
+    metrics.started("bundles")
     return registry, repository
 
 
@@ -127,6 +129,7 @@ class ProtocolServer(ModelServer):  # type: ignore[misc]
         rest = asyncio.create_task(self.rest.server.serve(sockets=sockets))
         while not self.rest.server.started and not rest.done():
             await asyncio.sleep(0.01)
+        metrics.started("listening")
         self.announce(sockets[0].getsockname()[1] if sockets else 0, grpc_port)
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait({rest, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from rampart.bundle.store import read_manifest, seal
+from rampart.bundle.store import read_manifest
 from rampart.errors import RolloutError
 from rollout.asking import ask
 from rollout.checks import golden
@@ -32,6 +31,7 @@ from rollout.plan import Checks, Plan
 from rollout.run import Outcome, _LostError, roll_back, roll_out, target_of
 from rollout.standard import told
 from rollout.target import ROLLOUT, Address
+from tests.cluster.bundles import all_of
 from tests.cluster.standin import CRASH, NEVER, READY, StandIn
 from tests.integration.serving.conftest import running
 
@@ -40,34 +40,10 @@ NAME = "mail"
 CHECKS = Checks(ready_seconds=20, watch_seconds=0.5, slower_by=300)
 
 
-def _changed(bundle: Path, folder: Path, **fields: object) -> Path:
-    """The same models in a bundle of another id."""
-    shutil.copytree(bundle, folder)
-    seal(folder, read_manifest(folder).model_copy(update=fields))
-    return folder
-
-
-def _blind(bundle: Path, folder: Path) -> Path:
-    """A bundle that calls nothing a threat."""
-    manifest = read_manifest(bundle)
-    stages = tuple(
-        stage.model_copy(update={"intercept": -1000.0}) for stage in manifest.ensemble.stages
-    )
-    return _changed(
-        bundle, folder, ensemble=manifest.ensemble.model_copy(update={"stages": stages})
-    )
-
-
 @pytest.fixture(scope="module")
 def bundles(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Bundles by the names that their storage URIs end in."""
-    folder = tmp_path_factory.mktemp("bundles")
-    return {
-        "old": bundle,
-        "new": _changed(bundle, folder / "new", parameters={"run": "2"}),
-        "newer": _changed(bundle, folder / "newer", parameters={"run": "3"}),
-        "blind": _blind(bundle, folder / "blind"),
-    }
+    return all_of(bundle, tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture(scope="module")

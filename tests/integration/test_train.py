@@ -14,30 +14,14 @@ import pytest
 from rampart.bundle.store import read_manifest
 from rampart.data.tables import write_table
 from rampart.inference.engine import Engine
-from tests.conftest import mails
+from tests.conftest import mails, split_table
 
 TORCHRUN = Path(sys.executable).with_name("torchrun")
-PARTS = np.array(["train", "train", "train", "validation", "test"])
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    texts, labels = mails(240, seed=7)
-    path = tmp_path_factory.mktemp("table") / "split.parquet"
-    rows = np.arange(len(texts))
-    write_table(
-        pd.DataFrame(
-            {
-                "text": texts,
-                "clean": texts,
-                "label": labels,
-                "campaign": rows.astype(str),
-                "split": PARTS[rows // 3 % len(PARTS)],
-            }
-        ),
-        path,
-    )
-    return path
+    return split_table(tmp_path_factory.mktemp("table") / "split.parquet")
 
 
 def _train(table: Path, bundle: Path, base: Path, *launcher: str) -> subprocess.CompletedProcess:

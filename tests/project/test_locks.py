@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from tests.project.places import LOCKS, ROOT, extras, pins, pyproject
 
 EXTRAS = [extra for extra in extras() if extra != "all"]
-OWN = ["alibi", "mlflow", "mlserver", "sbom", "torchserve", "triton", "uv"]
+OWN = ["alibi", "mlflow", "mlserver", "sbom", "store", "torchserve", "triton", "uv"]
 EVERY = ["all", *OWN, *EXTRAS]
 PROJECT = "rampart"
 

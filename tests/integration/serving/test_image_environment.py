@@ -1,11 +1,12 @@
 """What is taken out of the servers' image is needed by none of them.
 
-`make test-extras` runs these: they install the lock `serve` into an environment of its own.
+`make test-extras` runs these: they install the locks into environments of their own.
 """
 
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,28 @@ from tests.integration.serving.conftest import TEXTS, question, running
 
 pytestmark = [pytest.mark.extras, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
-UNUSED = (ROOT / "images" / "unused" / "serve.txt").read_text(encoding="utf-8")
+
+
+@contextmanager
+def environment(lock, folder):
+    """Python where the lock is installed, without what the image is without."""
+    python = folder / "bin" / "python"
+    for call in (
+        ["venv", "--quiet", "--python", sys.executable, folder],
+        ["pip", "sync", "--quiet", "--require-hashes", "--python", python,
+         ROOT / "requirements" / f"{lock}.txt"],
+    ):  # fmt: skip
+        subprocess.run([uv.find_uv_bin(), *map(str, call)], check=True)
+    [site] = folder.glob("lib/python3.*/site-packages")
+    assert prune(site, (ROOT / "images" / "unused" / f"{lock}.txt").read_text(encoding="utf-8"))
+    yield python
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("image") / "venv"
-    python = folder / "bin" / "python"
-    lock = ROOT / "requirements" / "serve.txt"
-    for call in (
-        ["venv", "--quiet", "--python", sys.executable, folder],
-        ["pip", "sync", "--quiet", "--require-hashes", "--python", python, lock],
-    ):
-        subprocess.run([uv.find_uv_bin(), *map(str, call)], check=True)
-    [site] = folder.glob("lib/python3.*/site-packages")
-    assert prune(site, UNUSED)
-    yield python
-    shutil.rmtree(folder)
+    with environment("serve", tmp_path_factory.mktemp("image") / "venv") as python:
+        yield python
 
 
 @pytest.fixture(scope="module")
@@ -85,4 +91,28 @@ def test_the_aggregator_starts(python, tmp_path):
     log = tmp_path / "stderr.txt"
     with running("serving.aggregator", log, python=python) as aggregator:
         assert aggregator.probe() == 200
+    assert log.read_text() == ""
+
+
+@pytest.mark.parametrize("method", ["shap", "lime", "occlusion"])
+def test_the_explainer_explains(explainer, method):
+    import httpx
+
+    address = f"{explainer.url}/v1/models/rampart:explain"
+    body = {"instances": ["Win a free prize today"], "parameters": {"explain": method}}
+    answer = httpx.post(address, json=body, timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["parameters"]["method"] == method
+
+
+@pytest.fixture(scope="module")
+def explainer(pruned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explainer")
+    arguments = ("--predictor_host", pruned.grpc)
+    log = folder / "stderr.txt"
+    with (
+        environment("explain", folder / "venv") as python,
+        running("serving.explainer", log, *arguments, python=python) as server,
+    ):
+        yield server
     assert log.read_text() == ""
