@@ -17,10 +17,12 @@ from rampart.errors import RolloutError
 
 MANAGER = "rampart-rollout"
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 120.0
 # The API server takes 1,024.
 _NOTE_BYTES = 1000
 _PASSING = frozenset({0, 429, 500, 502, 503, 504})
+# A server that has just started may not know who may do what.
+_AFTER_START = frozenset({401, 403})
 Document = dict[str, Any]
 T = TypeVar("T")
 
@@ -71,12 +73,21 @@ class Cluster:
         client: of the `kubernetes` package, already configured.
         namespace: that everything is in.
         patience: seconds that the server may be away.
+        guard: called before anything is written; raises where it must not be.
     """
 
-    def __init__(self, client: Any, namespace: str, *, patience: float = _PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        client: Any,
+        namespace: str,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         self.client = client
         self.namespace = namespace
         self._patience = patience
+        self._guard = guard
 
     @classmethod
     def configured(cls, namespace: str, context: str | None = None) -> Cluster:
@@ -102,6 +113,10 @@ class Cluster:
     def with_patience(self, seconds: float) -> Cluster:
         """The same, asked again for no longer than so."""
         return Cluster(self.client, self.namespace, patience=seconds)
+
+    def guarded(self, guard: Callable[[], None]) -> Cluster:
+        """The same, which writes nothing unless the guard lets it."""
+        return Cluster(self.client, self.namespace, patience=self._patience, guard=guard)
 
     def get(self, kind: Kind, name: str) -> Document | None:
         """A resource, or None where there is none of that name."""
@@ -207,23 +222,26 @@ class Cluster:
             return answer
 
         try:
-            return self._patiently(call)
+            return self._patiently(call, writes=method != "GET")
         except ApiException as error:
             if error.status == 404 and missing:
                 return None
             raise _refusal(error, method, path) from error
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _patiently(self, call: Callable[[], T], *, writes: bool) -> T:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         until = time.monotonic() + self._patience
         wait = 0.2
+        passing = _PASSING
         while True:
+            if writes:
+                self._guard()
             try:
                 return call()
             except ApiException as error:
-                if error.status not in _PASSING or time.monotonic() > until:
+                if error.status not in passing or time.monotonic() > until:
                     raise
             except HTTPError as error:
                 if time.monotonic() > until:
@@ -231,6 +249,7 @@ class Cluster:
                         f"The API server has not answered for {self._patience:.0f} s: {error}.",
                         "Run the rollout again when it does; it goes on where it stopped.",
                     ) from error
+            passing = _PASSING | _AFTER_START
             time.sleep(wait)
             wait = min(2 * wait, 5.0)
 

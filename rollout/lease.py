@@ -2,7 +2,8 @@
 
 Who wants a lease that another holds watches it for as long as it is good for, by the own clock
 alone: two machines' clocks need not agree. Whoever renews and finds another's name there has
-lost it.
+lost it. Whoever could not renew for a while, because the API server was away, does not know, and
+touches nothing until the server has said whose it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rampart.errors import RolloutError
-from rollout.cluster import LEASE, Cluster, ConflictError
+from rollout.cluster import LEASE, PATIENCE_SECONDS, Cluster, ConflictError
 from rollout.record import lease_of
 
 SECONDS = 30
@@ -24,9 +25,35 @@ _POLL = 1.0
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
+class Holding:
+    """A lease that is held, as far as is known."""
+
+    def __init__(self) -> None:
+        self._lost, self._known = threading.Event(), threading.Event()
+        self._known.set()
+
+    def lost(self) -> bool:
+        """Whether another has it; waits for the API server's word where that is not known."""
+        self._known.wait()
+        return self._lost.is_set()
+
+    def renewed(self) -> None:
+        """It is held still."""
+        self._known.set()
+
+    def unsure(self) -> None:
+        """Another may have it by now."""
+        self._known.clear()
+
+    def lose(self) -> None:
+        """Another has it, or may have and nobody says."""
+        self._lost.set()
+        self._known.set()
+
+
 @contextmanager
-def held(cluster: Cluster, name: str, holder: str) -> Iterator[threading.Event]:
-    """Hold the lease of a name; the event is set as soon as it is lost.
+def held(cluster: Cluster, name: str, holder: str) -> Iterator[Holding]:
+    """Hold the lease of a name.
 
     A lease that its holder no longer renews is taken over after half a minute.
 
@@ -35,32 +62,40 @@ def held(cluster: Cluster, name: str, holder: str) -> Iterator[threading.Event]:
     """
     lease = lease_of(name)
     _take(cluster, lease, holder)
-    lost, done = threading.Event(), threading.Event()
+    holding, done = Holding(), threading.Event()
     # A renewal that is not through soon is as good as none.
     brief = cluster.with_patience(SECONDS / _RENEWALS / 2)
 
     def renew() -> None:
         last = time.monotonic()
-        while not done.wait(SECONDS / _RENEWALS):
+        wait = SECONDS / _RENEWALS
+        while not done.wait(wait):
             try:
                 if not _renewed(brief, lease, holder):
-                    lost.set()
+                    holding.lose()
                     return
-                last = time.monotonic()
             except RolloutError:
+                away = time.monotonic() - last
                 # Nobody takes it over before it has run out.
-                if time.monotonic() - last > SECONDS * (_RENEWALS - 1) / _RENEWALS:
-                    lost.set()
+                if away > SECONDS * (_RENEWALS - 1) / _RENEWALS:
+                    holding.unsure()
+                    wait = _POLL
+                if away > PATIENCE_SECONDS:
+                    holding.lose()
                     return
+            else:
+                last, wait = time.monotonic(), SECONDS / _RENEWALS
+                holding.renewed()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
     try:
-        yield lost
+        yield holding
     finally:
         done.set()
         thread.join()
-        if not lost.is_set():
+        holding.renewed()  # as far as is known: giving it looks whose it is
+        if not holding.lost():
             _give(brief, lease, holder)
 
 

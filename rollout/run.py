@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from rampart.errors import RolloutError
 from rollout.asking import Transport
 from rollout.checks import Golden, smoke, watch
 from rollout.cluster import Cluster, ConflictError
 from rollout.knative import KnativeTarget
-from rollout.lease import held
+from rollout.lease import Holding, held
 from rollout.plan import Plan, planned
 from rollout.standard import GraphTarget, RouteTarget
 from rollout.target import Condition, State, Target
@@ -88,9 +89,9 @@ def roll_out(
             "Give the bundle that lies at the storage URI.",
         )
     started = time.monotonic()
-    target = _TARGETS[plan.mode](plan, cluster)
-    with held(cluster, plan.name, run) as lost:
-        walk = _Walk(target, expected, way, tell, lost.is_set)
+    with held(cluster, plan.name, run) as holding:
+        target = _TARGETS[plan.mode](plan, cluster.guarded(partial(_own, holding)))
+        walk = _Walk(target, expected, way, tell, holding)
         state = target.state()
         begun = 0
         if state.candidate == plan.revision != state.stable:
@@ -122,10 +123,11 @@ def roll_back(target: Target, reason: str, *, run: str) -> State:
     Raises:
         RolloutError: a rollout of the name is under way.
     """
-    with held(target.cluster, target.plan.name, run) as lost:
+    with held(target.cluster, target.plan.name, run) as holding:
+        target.cluster = target.cluster.guarded(partial(_own, holding))
         candidate = target.state().candidate
         if candidate is not None:
-            walk = _Walk(target, None, None, lambda _: None, lost.is_set)
+            walk = _Walk(target, None, None, lambda _: None, holding)
             walk.take_back(candidate)
             walk.event("RolledBack", f"{candidate}: {reason}", warning=True)
         return target.state()
@@ -140,6 +142,14 @@ def target_of(name: str, mode: str, cluster: Cluster) -> Target:
     return target
 
 
+def _own(holding: Holding) -> None:
+    if holding.lost():
+        raise _LostError(
+            "The lease was lost: another rollout has it, or the API server was away for too long.",
+            "Nothing was changed since; look at what the other has done.",
+        )
+
+
 @dataclass(frozen=True)
 class _Walk:
     """One candidate's way through the steps."""
@@ -148,7 +158,7 @@ class _Walk:
     expected: Golden | None
     way: Transport | None
     tell: Tell
-    lost: Callable[[], bool]
+    holding: Holding
 
     @property
     def plan(self) -> Plan:
@@ -210,11 +220,7 @@ class _Walk:
             target.cluster.tell(target.kind, name, reason=reason, note=note, warning=warning)
 
     def _own(self) -> None:
-        if self.lost():
-            raise _LostError(
-                "The lease was lost to another rollout.",
-                "Nothing was changed since; look at what the other has done.",
-            )
+        _own(self.holding)
 
     def _smoke(self) -> None:
         assert self.way is not None  # noqa: S101 - a walk through the steps has both

@@ -1,21 +1,28 @@
-"""KServe's package without its client of Kubernetes: less memory, and a server that starts sooner.
+"""KServe's package without its client of Kubernetes and without pandas: servers that start sooner.
 
 `kserve/__init__.py` imports that client and the classes of every resource, which cost a server 60
 MB and two fifths of the seconds that its imports take, and of which it uses nothing. So the package
 is entered into `sys.modules` without being executed; its modules are imported as always. Whoever
 asks the package itself for a name, as in `from kserve import KServeClient`, executes it then, and
 has what everybody has. A module's `__getattr__` upstream would do the same for all.
+
+Two of its modules import pandas for one method that makes a table of a request, and for a type by
+which they tell tables from arrays. They are given a type of that name which nothing is an instance
+of; everybody else imports pandas itself. Upstream could import it where the table is made.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
 NAME = "kserve"
+_TABLES = "pandas"
 
 
 class _Package(ModuleType):
@@ -32,12 +39,27 @@ class _Package(ModuleType):
         return getattr(self, name)
 
 
-def enter() -> None:
-    """Enter the package, unless somebody has imported it already.
+@contextmanager
+def lean() -> Iterator[None]:
+    """Within it KServe's modules are imported, by themselves and without pandas.
 
     Raises:
         ImportError: KServe is not installed.
     """
+    _enter()
+    if _TABLES in sys.modules:
+        yield
+        return
+    stub = ModuleType(_TABLES, "Stands in for pandas, which no server of ours is asked for.")
+    stub.DataFrame = type("DataFrame", (), {})  # type: ignore[attr-defined]
+    sys.modules[_TABLES] = stub
+    try:
+        yield
+    finally:
+        del sys.modules[_TABLES]
+
+
+def _enter() -> None:
     if NAME in sys.modules:
         return
     spec = find_spec(NAME)

@@ -24,8 +24,7 @@ def _empty_command_line() -> Iterator[None]:
         sys.argv = argv
 
 
-package.enter()
-with _empty_command_line():
+with _empty_command_line(), package.lean():
     from kserve.errors import (
         InvalidInput,
         ModelNotFound,

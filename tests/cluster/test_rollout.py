@@ -24,10 +24,11 @@ from rampart.bundle.store import read_manifest
 from rampart.errors import RolloutError
 from rollout.asking import ask
 from rollout.checks import golden
-from rollout.cluster import INFERENCE_SERVICE, MANAGER, POD, Cluster
+from rollout.cluster import INFERENCE_SERVICE, LEASE, MANAGER, POD, Cluster
 from rollout.examples import read_examples
 from rollout.lease import held
 from rollout.plan import Checks, Plan
+from rollout.record import lease_of
 from rollout.run import Outcome, _LostError, roll_back, roll_out, target_of
 from rollout.standard import told
 from rollout.target import ROLLOUT, Address
@@ -399,19 +400,71 @@ def test_a_rollout_that_was_killed_goes_on_or_makes_room(
     assert stage.state == (stage.revision(again), None)
 
 
+class Away:
+    """The API server is away for the rollout and its lease, while `gone` is set."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gone = threading.Event()
+        self.main, real = threading.main_thread(), stage.cluster.client.call_api
+
+        def call(*words: Any, **named: Any) -> Any:
+            ours = threading.current_thread() is self.main
+            if self.gone.is_set() and (ours or threading.current_thread().name == "lease"):
+                raise urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
+            return real(*words, **named)
+
+        monkeypatch.setattr(stage.cluster.client, "call_api", call)
+        # A lease that is not sure of itself after two seconds.
+        monkeypatch.setattr("rollout.lease.SECONDS", 3)
+
+
 def test_an_api_server_that_is_away_for_a_while_is_waited_for(
     serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, _ = serving
-    real, away = stage.cluster.client.call_api, iter([True] * 12)
+    away = Away(stage, monkeypatch)
+    back = threading.Timer(6, away.gone.clear)
 
-    def call(*words: Any, **named: Any) -> Any:
-        if threading.current_thread() is threading.main_thread() and next(away, False):
-            raise urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
-        return real(*words, **named)
+    def leave(*_: object, **__: object) -> None:
+        if not back.ident:
+            away.gone.set()
+            back.start()
 
-    monkeypatch.setattr(stage.cluster.client, "call_api", call)
+    monkeypatch.setattr("rollout.run.watch", leave)
     assert stage.roll("new").revision == stage.revision("new")
+    assert back.ident
+
+
+def test_a_run_whose_lease_was_taken_while_the_server_was_away_writes_nothing_any_more(
+    serving: tuple[Stage, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = serving
+    away = Away(stage, monkeypatch)
+    kind = target_of(NAME, stage.mode, stage.cluster).kind
+    seen: list[Any] = []
+    another = Cluster.configured(stage.cluster.namespace)
+
+    def taken() -> None:
+        # As another run would have it, from a place that the server is not away from.
+        lease = another.get(LEASE, lease_of(NAME))
+        assert lease
+        another.replace(LEASE, lease | {"spec": lease["spec"] | {"holderIdentity": "another"}})
+        seen.append(another.get(kind, NAME))
+        away.gone.clear()
+
+    def leave(*_: object, **__: object) -> None:
+        away.gone.set()
+        threading.Timer(5, taken).start()
+
+    monkeypatch.setattr("rollout.run.watch", leave)
+    with pytest.raises(RolloutError, match="lease was lost"):
+        stage.roll("new")
+    after = another.get(kind, NAME)
+    assert after
+    assert after["metadata"]["generation"] == seen[0]["metadata"]["generation"]
+    lease = another.get(LEASE, lease_of(NAME))
+    assert lease
+    assert lease["spec"]["holderIdentity"] == "another"
 
 
 def test_what_is_on_its_way_can_be_taken_back(

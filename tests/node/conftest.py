@@ -122,3 +122,11 @@ def restart() -> Callable[[], None]:
 def bundles(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small real bundles by name: two good ones, and one that calls nothing a threat."""
     return all_of(bundle, tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def service(site: Site, bundles: dict[str, Path]) -> Site:
+    """The InferenceService of the overlay serves the first bundle."""
+    site.copy(bundles["old"], "champion")
+    site.serving("rampart")
+    return site

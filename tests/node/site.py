@@ -110,6 +110,17 @@ class Site:
         finally:
             found.update(self.python("load.py", "stop", name))
 
+    def predictor(self, name: str, uri: str, **more: Any) -> None:
+        """An InferenceService with a predictor alone, as anybody would write it."""
+        [service] = self.manifest("manifests/serving/inference-service.yaml")
+        service["metadata"]["name"] = name
+        service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] = "none"
+        predictor = service["spec"]["predictor"]
+        del predictor["model"]["runtime"]  # found by the format
+        predictor["model"]["storageUri"] = uri
+        service["spec"] = {"predictor": predictor | more}
+        self.apply(service)
+
     def copy(self, bundle: Path, name: str) -> None:
         """Put a bundle on the claim, as docs/deploy.md does it."""
         packed = io.BytesIO()

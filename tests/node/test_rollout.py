@@ -72,8 +72,6 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(site: Site, bundles: dict[str, Path]) -> Iterator[Stage]:
-    # The overlay's own InferenceService would only take a small node's memory.
-    site("delete", "inferenceservice", "rampart", "--wait=false")
     found = Stage(site, bundles)
     found.roll("old")
     yield found

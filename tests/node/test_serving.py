@@ -18,14 +18,6 @@ from tests.node.site import Site, condition
 pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def service(site: Site, bundles: dict[str, Path]) -> Site:
-    """The InferenceService of the overlay, which serves the first bundle."""
-    site.copy(bundles["old"], "champion")
-    site.serving("rampart")
-    return site
-
-
 def columns(answer: dict[str, Any]) -> dict[str, Any]:
     assert answer["status"] == 200, answer
     return {one["name"]: one["data"] for one in answer["body"]["outputs"]}

@@ -72,8 +72,9 @@ def _job() -> dict[str, Any]:
 
 
 def test_two_pods_train_a_bundle_that_then_serves(
-    site: Site, operator: None, table: str, tmp_path: Path
+    service: Site, operator: None, table: str, tmp_path: Path
 ) -> None:
+    site = service
     site.apply(_job())
 
     def ended() -> bool:
@@ -99,4 +100,6 @@ def test_two_pods_train_a_bundle_that_then_serves(
 
     serve(site, "pvc://rampart-bundles/trained")
     texts = mails(20, seed=9)[0]
-    assert_the_bundles_verdicts(ask(site, URL, question(texts)), tmp_path, texts)
+    answer = ask(site, URL, question(texts))
+    serve(site, "pvc://rampart-bundles/champion")
+    assert_the_bundles_verdicts(answer, tmp_path, texts)
