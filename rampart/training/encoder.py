@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from rampart.errors import TrainingError
 from rampart.features.pretrained import PACKAGED_BASE
 from rampart.models.base import Floats
 from rampart.models.encoder import WindowSettings, length_batches, windows
+from rampart.training.memory import MemorySettings, States
 from rampart.training.network import EncoderNetwork, base_tokenizer, served_config
 from rampart.training.ranks import Ranks
 
@@ -42,6 +44,7 @@ class EncoderTraining(BaseModel):
         patience: epochs without a lower validation loss before it stops.
         learning_rate: at its highest, after a tenth of the steps.
         batch_size: texts a step.
+        memory: what is done to need less memory.
         sample: texts to train on, drawn with the seed; None for all of them.
         seed: of the draw, the head's first weights, the order and the dropout.
     """
@@ -55,6 +58,7 @@ class EncoderTraining(BaseModel):
     patience: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
     batch_size: int = Field(default=32, ge=1)
+    memory: MemorySettings = MemorySettings()
     sample: int | None = Field(default=None, ge=2)
     seed: int = 0
 
@@ -139,11 +143,16 @@ def fit_network(
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
     wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
-    datasets = [
-        _Frozen(network, cut(part.texts), part.labels, target, progress.frozen)
-        for part, target in zip(parts, wanted, strict=True)
-    ]
-    report = _fit(network, datasets[0], datasets[1], settings, progress, ranks=ranks, share=share)
+    network.checkpointing = settings.memory.checkpointing
+    with TemporaryDirectory(prefix="rampart-states-") as scratch:
+        place = Path(scratch) if settings.memory.states == "disk" else None
+        datasets = [
+            _Frozen(network, cut(part.texts), part.labels, target, progress.frozen, place)
+            for part, target in zip(parts, wanted, strict=True)
+        ]
+        report = _fit(
+            network, datasets[0], datasets[1], settings, progress, ranks=ranks, share=share
+        )
     if ranks.first:
         network.save(folder, tokenizer=tokenizer, window=settings.window)
     return report
@@ -204,14 +213,15 @@ class _Frozen(Dataset[dict[str, Any]]):
         labels: NDArray[np.int8],
         targets: Floats,
         on_done: Callable[[int], None],
+        folder: Path | None,
     ) -> None:
         self.targets = targets
         share = np.bincount(labels, minlength=2) / len(labels)
         self.weights = (0.5 / share)[labels].astype(np.float32)
         self.ids = ids
-        self.hidden: list[Tensor] = [torch.zeros(0)] * len(ids)
         network.eval()
         lengths = np.array([len(row) for row in ids])
+        self.hidden = States(lengths, network.bert.config.hidden_size, folder)
         with torch.inference_mode():
             for batch in length_batches(lengths, 4_096):
                 rows = [torch.from_numpy(ids[index]) for index in batch]
@@ -219,7 +229,7 @@ class _Frozen(Dataset[dict[str, Any]]):
                 mask = _mask([len(row) for row in rows])
                 hidden = network.lower(padded, mask).to(torch.float16)
                 for index, states, row in zip(batch, hidden, rows, strict=True):
-                    self.hidden[index] = states[: len(row)].clone()
+                    self.hidden[index] = states[: len(row)]
                 on_done(len(batch))
 
     def __len__(self) -> int:
@@ -240,7 +250,7 @@ def _mask(lengths: Sequence[int]) -> Tensor:
 
 
 def _collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    hidden = [row["hidden"].float() for row in rows]
+    hidden = [row["hidden"] for row in rows]
     return {
         "hidden": torch.nn.utils.rnn.pad_sequence(hidden, batch_first=True),
         "attention_mask": _mask([len(states) for states in hidden]),
@@ -268,7 +278,6 @@ def _fit(
     with ranks.scratch("rampart-encoder-") as scratch:
         arguments = TrainingArguments(
             output_dir=str(scratch),
-            per_device_train_batch_size=share,
             per_device_eval_batch_size=64,
             num_train_epochs=settings.epochs,
             learning_rate=settings.learning_rate,
@@ -288,6 +297,7 @@ def _fit(
             disable_tqdm=True,
             report_to=[],
             seed=settings.seed,
+            **settings.memory.arguments(share),
             **ranks.arguments(),
         )
         trainer = Trainer(

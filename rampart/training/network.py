@@ -13,6 +13,7 @@ from typing import Any, Self
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
@@ -54,10 +55,17 @@ class EncoderNetwork(nn.Module):
     """A BERT and its head.
 
     `lower` runs what is frozen, once; `forward` what is trained, on what `lower` gave.
+
+    Attributes:
+        checkpointing: whether activations of trained layers are computed again for the gradient.
     """
+
+    # To transformers' Trainer: `forward` is told how many texts a step has.
+    accepts_loss_kwargs = True
 
     def __init__(self, bert: BertModel, *, trained_layers: int) -> None:
         super().__init__()
+        self.checkpointing = False
         self.bert = bert
         self.head = nn.Linear(bert.config.hidden_size, 1)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -127,18 +135,29 @@ class EncoderNetwork(nn.Module):
         attention_mask: Tensor,
         labels: Tensor | None = None,
         weights: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
-        """Logits [n], and the weighted log loss where labels are given."""
+        """Logits [n], and the weighted log loss where labels are given.
+
+        Where these are some of a step's texts, `num_items_in_batch` is how many the step has: the
+        losses of its parts then add up to that of the whole, however uneven they are.
+        """
         logits = self.terms(hidden, attention_mask).sum(dim=1) + self.head.bias[0]
         if labels is None:
             return {"logits": logits}
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logits, labels, weight=weights, reduction="sum"
+        )
+        loss = loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)
         return {"loss": loss, "logits": logits}
 
     def _through(self, first: int, last: int, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         blocked = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * -1e4
         for layer in self.bert.encoder.layer[first:last]:
-            hidden = layer(hidden, attention_mask=blocked)[0]
+            if self.checkpointing and self.training:
+                hidden = checkpoint(layer, hidden, blocked, use_reentrant=False)[0]
+            else:
+                hidden = layer(hidden, attention_mask=blocked)[0]
         return hidden
 
     def save(self, folder: Path, *, tokenizer: str, window: WindowSettings) -> None:

@@ -58,13 +58,10 @@ def asked(path, token):
         return f"refused: {error.reason}"
 
 
-status = dict(
-    line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line
-)
-secrets, others = (
-    f"/api/v1/namespaces/{NAMESPACE}/secrets",
-    "/api/v1/namespaces/kube-system/secrets",
-)
+lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+others = "/api/v1/namespaces/kube-system/secrets"
 own = TOKENS.read_text(encoding="utf-8") if TOKENS.exists() else ""
 found = {
     "write to /": refused(write, "/"),
@@ -75,9 +72,7 @@ found = {
     "mount": refused(call, "mount", b"none", b"/tmp", b"tmpfs", 0, None),
     "a raw socket": refused(raw_socket),
     "capabilities": "refused: none" if int(status["CapBnd"], 16) == 0 else "done",
-    "privileges by a set-uid program": "refused: no"
-    if status["NoNewPrivs"].strip() == "1"
-    else "done",
+    "privileges by a set-uid program": "refused: no" if status["NoNewPrivs"] == "1" else "done",
     "any system call": "refused: seccomp" if status["Seccomp"] == "2" else "done",
     "the pod's token": "done" if own else "refused: none is there",
     "secrets of the namespace": asked(secrets, own),

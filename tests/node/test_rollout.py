@@ -211,6 +211,7 @@ def test_a_rollout_that_was_killed_goes_on_or_makes_room(old: Stage, again: str)
             _until_it_says(process, "25 %")
             time.sleep(3)
             process.kill()
+            process.wait()
         assert old.state == (old.revision("old"), old.revision("new"))
         assert old.roll(again, run="the next").revision == old.revision(again)
     assert found["failed"] == []

@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,18 +60,20 @@ def initializer(site: Site) -> None:
     site.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=[container])
 
 
-def _forwarded(site: Site, name: str, port: int) -> subprocess.Popen[bytes]:
+@contextmanager
+def _forwarded(site: Site, name: str, port: int) -> Iterator[int]:
+    """A port of this machine that leads to the pod's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        own = probe.getsockname()[1]
-    process = subprocess.Popen(
-        ["kubectl", "-n", site.namespace, "port-forward", f"pod/{name}", f"{own}:{port}"],
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert b"Forwarding" in process.stdout.readline()
-    process.port = own  # type: ignore[attr-defined]
-    return process
+        own: int = probe.getsockname()[1]
+    command = ["kubectl", "-n", site.namespace, "port-forward", f"pod/{name}", f"{own}:{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert b"Forwarding" in process.stdout.readline()
+            yield own
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -79,16 +82,12 @@ def store(site: Site, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch)
     import s3fs
 
     _pod(site, "store", 9000)
-    process = _forwarded(site, "store", 9000)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{process.port}")  # type: ignore[attr-defined]
-    try:
-        s3fs.S3FileSystem(client_kwargs={"region_name": "us-east-1"}).mkdir("rampart")
+    with _forwarded(site, "store", 9000) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        s3fs.S3FileSystem().mkdir("rampart")
         RemoteBundle("s3://rampart/bundles/old").publish(bundles["old"])
-    finally:
-        process.kill()
-        process.wait()
     yield "s3://rampart/bundles/old"
     site("delete", "pod,service", "store", "--wait=false")
 
