@@ -24,7 +24,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
 	benchmark-compression benchmark-endurance benchmark-protocol \
-	benchmark-loading benchmark-pod-start \
+	benchmark-loading benchmark-pod-start benchmark-training-memory \
 	clean distclean
 
 help: ## List the targets
@@ -142,6 +142,9 @@ benchmark-protocol: setup ## Print what V2 JSON, V2 binary and gRPC cost on one 
 
 benchmark-loading: setup ## Print what the model cache does for loading and for memory
 	$(RUN)/python -m benchmarks.loading $(ARGS)
+
+benchmark-training-memory: setup ## Print what training takes in memory and time, saved in each way
+	$(RUN)/python -m benchmarks.training_memory $(ARGS)
 
 benchmark-pod-start: setup ## Print what a predictor's pod takes to its first verdict (KUBECONFIG)
 	$(RUN)/python -m benchmarks.pod_start $(ARGS)

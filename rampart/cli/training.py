@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rampart.cli.console import err, facts, out, print_json
 from rampart.cli.data import Json
+from rampart.errors import InputError
 from rampart.features.pretrained import PACKAGED_BASE
+
+if TYPE_CHECKING:
+    from rampart.training.encoder import EncoderTraining
+    from rampart.training.memory import MemorySettings
 
 _TELL_EVERY = 0.1
 
@@ -31,6 +36,25 @@ def train(
     epochs: Annotated[int, typer.Option(help="At the most.")] = 4,
     learning_rate: Annotated[float, typer.Option(help="Of the encoder, at its highest.")] = 2e-4,
     batch_size: Annotated[int, typer.Option(help="Messages a step, over all processes.")] = 32,
+    micro_batch: Annotated[
+        str,
+        typer.Option(
+            help="Messages of a step computed at once, with the same gradients: a number, auto "
+            "for as many as fit into memory, 0 for all."
+        ),
+    ] = "0",
+    checkpointing: Annotated[
+        bool, typer.Option(help="Compute activations twice rather than keep them.")
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, float16 or auto: 16 bits where they are quick.")
+    ] = "float32",
+    optimizer: Annotated[str, typer.Option(help="adamw, or adafactor, which keeps less.")] = (
+        "adamw"
+    ),
+    states: Annotated[
+        str, typer.Option(help="Where the frozen layers' outputs lie: memory or disk.")
+    ] = "memory",
     attribution_texts: Annotated[
         int, typer.Option(help="That the encoder's second head learns from; 0 for none.")
     ] = 800,
@@ -56,18 +80,23 @@ def train(
     from rampart.training.ngram import NgramTraining
     from rampart.training.tabular import TabularTraining
 
+    memory = _memory(
+        checkpointing=checkpointing, precision=precision, optimizer=optimizer, states=states
+    )
     head = AttributionTraining(texts=attribution_texts, seed=seed) if attribution_texts else None
+    encoder = EncoderTraining(
+        base=base,
+        window=WindowSettings(tokens=tokens, tail=tail),
+        sample=sample or None,
+        trained_layers=layers,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        memory=memory,
+        seed=seed,
+    )
     fitting = Fitting(
-        encoder=EncoderTraining(
-            base=base,
-            window=WindowSettings(tokens=tokens, tail=tail),
-            sample=sample or None,
-            trained_layers=layers,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            seed=seed,
-        ),
+        encoder=_in_parts(encoder, micro_batch),
         ngram=NgramTraining(),
         tabular=TabularTraining(seed=seed),
         attribution=head,
@@ -79,6 +108,50 @@ def train(
         return
     found = {"bundle": str(bundle), "id": manifest.id, "threshold": manifest.threshold}
     print_json(found) if as_json else out.print(facts(found))
+
+
+def _memory(**given: object) -> MemorySettings:
+    from pydantic import ValidationError
+
+    from rampart.training.memory import MemorySettings
+
+    try:
+        return MemorySettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{first['loc'][0]} cannot be {first['input']!r}: {first['msg']}.", "Correct it."
+        ) from None
+
+
+def _in_parts(encoder: EncoderTraining, micro_batch: str) -> EncoderTraining:
+    """The same, computed so many at once; `auto` tries it out."""
+    from rampart.training.probe import largest_micro_batch
+    from rampart.training.ranks import Ranks
+
+    if micro_batch == "auto":
+        ranks = Ranks.of_environment()
+        if ranks.count > 1:
+            raise InputError(
+                "Processes that train together compute the same number of messages at once.",
+                "Try --micro-batch auto in one process, and give all the number that it finds.",
+            )
+        share = ranks.share(encoder.batch_size)
+        texts = largest_micro_batch(encoder, share, tell=_tell_try).micro_batch
+        err.print(f"{texts} of {share} messages of a step are computed at once")
+    elif micro_batch.isdecimal():
+        texts = int(micro_batch) or encoder.batch_size
+    else:
+        raise InputError(
+            f"--micro-batch is {micro_batch!r}.", "Give a number of messages, or auto."
+        )
+    memory = encoder.memory.model_copy(update={"micro_batch": texts})
+    return encoder.model_copy(update={"memory": memory})
+
+
+def _tell_try(texts: int, taken: int | None) -> None:
+    how = "do not fit" if taken is None else f"take {taken / 1e6:.0f} MB"
+    err.print(f"{texts} messages at once {how}")
 
 
 class _Lines:

@@ -24,8 +24,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return split_table(tmp_path_factory.mktemp("table") / "split.parquet")
 
 
-def _train(table: Path, bundle: Path, base: Path, *launcher: str) -> subprocess.CompletedProcess:
-    command = [*(launcher or (sys.executable,)), "-m", "rampart.cli", "train"]
+def _train(
+    table: Path,
+    bundle: Path,
+    base: Path,
+    *more: str,
+    launcher: tuple[str, ...] = (sys.executable,),
+) -> subprocess.CompletedProcess:
+    command = [*launcher, "-m", "rampart.cli", "train"]
     command += ["--table", str(table), "--bundle", str(bundle), "--base", str(base)]
     command += [
         "--tokens",
@@ -39,7 +45,7 @@ def _train(table: Path, bundle: Path, base: Path, *launcher: str) -> subprocess.
         "--learning-rate",
         "5e-3",
     ]
-    command += ["--batch-size", "16", "--attribution-texts", "0", "--json"]
+    command += ["--batch-size", "16", "--attribution-texts", "0", "--json", *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
@@ -56,7 +62,8 @@ def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
     table: Path, base_encoder: Path, tmp_path: Path
 ) -> None:
     launcher = (str(TORCHRUN), "--standalone", "--nproc-per-node=2")
-    done = _train(table, tmp_path / "bundle", base_encoder, *launcher)
+    parts = ("--micro-batch", "4", "--checkpointing", "--states", "disk")
+    done = _train(table, tmp_path / "bundle", base_encoder, *parts, launcher=launcher)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)  # one of them speaks
     manifest = read_manifest(tmp_path / "bundle")
@@ -68,8 +75,9 @@ def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
 
 @pytest.mark.slow
 def test_one_process_needs_no_launcher(table: Path, base_encoder: Path, tmp_path: Path) -> None:
-    done = _train(table, tmp_path / "bundle", base_encoder)
+    done = _train(table, tmp_path / "bundle", base_encoder, "--micro-batch", "auto")
     assert done.returncode == 0, done.stderr
+    assert "16 of 16 messages of a step are computed at once" in done.stderr
     assert read_manifest(tmp_path / "bundle").parameters["processes"] == "1"
     assert _right(tmp_path / "bundle") > 0.9
 
@@ -82,4 +90,22 @@ def test_a_table_without_the_split_is_refused(
     done = _train(tmp_path / "plain.parquet", tmp_path / "bundle", base_encoder)
     assert done.returncode == 8
     assert "no training and validation part" in done.stderr
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--micro-batch", "some"), "Give a number of messages, or auto"),
+        (("--micro-batch", "5"), "Choose one of 1, 2, 4, 8, 16"),
+        (("--precision", "int3"), "precision cannot be 'int3'"),
+    ],
+)
+def test_what_cannot_be_computed_is_said(
+    table: Path, base_encoder: Path, tmp_path: Path, more: tuple[str, ...], words: str
+) -> None:
+    done = _train(table, tmp_path / "bundle", base_encoder, *more)
+    assert done.returncode != 0
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "bundle").exists()

@@ -31,6 +31,8 @@ def _pod(site: Site, name: str, port: int) -> None:
     container["resources"] = {"requests": {"cpu": "10m", "memory": "64Mi"}}
     if name == "store":
         del container["command"]
+        # Else it takes the first part of its own host's name for a bucket's.
+        container["env"] = [{"name": "S3_IGNORE_SUBDOMAIN_BUCKETNAME", "value": "true"}]
         container["image"] = container["image"].replace("rampart-predictor", "rampart-test-store")
         pod["spec"]["volumes"] = [{"name": "bundles", "emptyDir": {}}]
         container["volumeMounts"] = [{"name": "bundles", "mountPath": "/tmp"}]
