@@ -158,7 +158,8 @@ def _model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def _assembled(folder: Path, models: dict[str, Path], seed: int) -> Path:
+def assembled(folder: Path, models: dict[str, Path], seed: int) -> Path:
+    """A bundle of models, calibrated on mails of a seed."""
     from rampart.bundle.build import assemble
     from rampart.data.cleaning import clean
     from rampart.data.labelled import Labelled
@@ -172,11 +173,11 @@ def _assembled(folder: Path, models: dict[str, Path], seed: int) -> Path:
 @pytest.fixture(scope="session")
 def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed bundle of both models; do not write into it."""
-    return _assembled(tmp_path_factory.mktemp("bundle") / "bundle", trained_models, 2)
+    return assembled(tmp_path_factory.mktemp("bundle") / "bundle", trained_models, 2)
 
 
 @pytest.fixture(scope="session")
 def other_bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another of the n-gram model alone; its verdicts are others."""
     models = {"ngram": trained_models["ngram"]}
-    return _assembled(tmp_path_factory.mktemp("other") / "bundle", models, 3)
+    return assembled(tmp_path_factory.mktemp("other") / "bundle", models, 3)
