@@ -29,11 +29,10 @@ _LIMIT = 5.0
 _POLL = 0.02
 _ROWS = {
     "scheduled": "until the scheduler has a node",
-    "container": "until the kubelet has started the container: volumes, sandbox, runtime",
+    "container": "until the process begins: volumes, sandbox, runtime; and 20 ms of asking",
     "imports": "the interpreter and its imports",
     "bundles": "the bundle: hashes checked, models loaded, warmed up",
     "listening": "until both ports listen",
-    "asked": "until this program, which asks every 20 ms, has its verdict",
     "verdict": "pod created to first verdict",
     "ready": "pod created to Ready, which the kubelet's probe says",
 }
@@ -73,9 +72,8 @@ def _start(cluster: Cluster, selector: str, model: str) -> dict[str, float]:
     created = seen.pop("created")
     steps = {part: at - created for part, at in seen.items()}
     parts = _parts(cluster, pods[0]["metadata"]["name"])
-    container = steps["container"]
-    steps["container"] = container - steps["scheduled"]
-    steps["asked"] = steps["verdict"] - container - sum(parts.values())
+    # The API says only later that a container runs: what is left is until it did.
+    steps["container"] = steps["verdict"] - steps["scheduled"] - sum(parts.values())
     # The old pod has left before the next round counts pods.
     while len(cluster.all(POD, selector)) > 1:
         time.sleep(0.5)
@@ -95,7 +93,6 @@ def _look(cluster: Cluster, pod: dict[str, Any], model: str, seen: dict[str, flo
     [container] = status.get("containerStatuses") or [{}]
     if "running" not in container.get("state", {}):
         return
-    seen.setdefault("container", now)
     if "verdict" not in seen:
         path = f"v2/models/{model}/infer"
         if _proxied(cluster, pod["metadata"]["name"], path, "POST", _QUESTION) is not None:
