@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -144,12 +143,15 @@ def fit_network(
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
     wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
     network.checkpointing = settings.memory.checkpointing
-    with TemporaryDirectory(prefix="rampart-states-") as scratch:
-        place = Path(scratch) if settings.memory.states == "disk" else None
-        datasets = [
-            _Frozen(network, cut(part.texts), part.labels, target, progress.frozen, place)
-            for part, target in zip(parts, wanted, strict=True)
-        ]
+    with ranks.scratch("rampart-states-") as scratch:
+        shared = settings.memory.states == "disk" or ranks.local_count > 1
+        datasets = []
+        for name, part, target in zip(("train", "validation"), parts, wanted, strict=True):
+            file = scratch / f"{name}.f16" if shared else None
+            frozen = _Frozen(cut(part.texts), part.labels, target)
+            frozen.fill(network, ranks, file, progress.frozen)
+            ranks.meet(scratch, name)
+            datasets.append(frozen)
         report = _fit(
             network, datasets[0], datasets[1], settings, progress, ranks=ranks, share=share
         )
@@ -207,29 +209,34 @@ class _Frozen(Dataset[dict[str, Any]]):
     """What the frozen layers give for each text, with what is wanted and its class's weight."""
 
     def __init__(
-        self,
-        network: EncoderNetwork,
-        ids: list[NDArray[np.int64]],
-        labels: NDArray[np.int8],
-        targets: Floats,
-        on_done: Callable[[int], None],
-        folder: Path | None,
+        self, ids: list[NDArray[np.int64]], labels: NDArray[np.int8], targets: Floats
     ) -> None:
         self.targets = targets
         share = np.bincount(labels, minlength=2) / len(labels)
         self.weights = (0.5 / share)[labels].astype(np.float32)
         self.ids = ids
+        self.hidden: States
+
+    def fill(
+        self,
+        network: EncoderNetwork,
+        ranks: Ranks,
+        file: Path | None,
+        on_done: Callable[[int], None],
+    ) -> None:
+        """Run the frozen layers, each process of a machine on its share of the texts."""
         network.eval()
-        lengths = np.array([len(row) for row in ids])
-        self.hidden = States(lengths, network.bert.config.hidden_size, folder)
+        lengths = np.array([len(row) for row in self.ids])
+        self.hidden = States(lengths, network.bert.config.hidden_size, file)
         with torch.inference_mode():
-            for batch in length_batches(lengths, 4_096):
-                rows = [torch.from_numpy(ids[index]) for index in batch]
-                padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-                mask = _mask([len(row) for row in rows])
-                hidden = network.lower(padded, mask).to(torch.float16)
-                for index, states, row in zip(batch, hidden, rows, strict=True):
-                    self.hidden[index] = states[: len(row)]
+            for number, batch in enumerate(length_batches(lengths, 4_096)):
+                if number % ranks.local_count == ranks.local % ranks.local_count:
+                    rows = [torch.from_numpy(self.ids[index]) for index in batch]
+                    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+                    mask = _mask([len(row) for row in rows])
+                    hidden = network.lower(padded, mask).to(torch.float16)
+                    for index, states, row in zip(batch, hidden, rows, strict=True):
+                        self.hidden[index] = states[: len(row)]
                 on_done(len(batch))
 
     def __len__(self) -> int:

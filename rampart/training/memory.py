@@ -34,7 +34,8 @@ class MemorySettings(BaseModel):
         precision: of the matrix products; `auto` is 16 bits where the hardware computes in them,
             and float16 is for GPUs.
         optimizer: adamw, or adafactor, which keeps less.
-        states: where the frozen layers' outputs lie, in memory or on disk.
+        states: where the frozen layers' outputs lie, in memory or on disk; several processes of
+            one machine share them on disk.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,22 +126,23 @@ class States:
     Args:
         lengths: t of each row.
         width: h.
-        folder: where the file goes that they lie in; in memory where there is none.
+        file: that they lie in, which several processes may have open; in memory where there is
+            none.
     """
 
-    def __init__(self, lengths: NDArray[np.int64], width: int, folder: Path | None = None) -> None:
+    def __init__(self, lengths: NDArray[np.int64], width: int, file: Path | None = None) -> None:
         self._ends = np.cumsum(lengths)
         self._begins = self._ends - lengths
         shape = (int(self._ends[-1]) if len(lengths) else 0, width)
         self._rows: NDArray[np.float16]
-        if folder is None:
+        if file is None:
             self._rows = np.zeros(shape, dtype=np.float16)
-        else:
-            # The kernel writes it to disk and forgets it where memory is short; the name goes at
-            # once, and the space with the last process that has it open.
-            path = folder / "states.f16"
-            self._rows = np.memmap(path, np.float16, "w+", shape=shape)
-            path.unlink()
+            return
+        # The kernel writes it to disk, and forgets it where memory is short. Whoever comes first
+        # makes it; to make it again changes nothing.
+        with file.open("ab") as made:
+            made.truncate(max(1, shape[0] * width * 2))
+        self._rows = np.memmap(file, np.float16, "r+", shape=shape)
 
     def __setitem__(self, index: int, states: Tensor) -> None:
         self._rows[self._begins[index] : self._ends[index]] = states.numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from rampart.errors import TrainingError
 
 _HOURS = 12
+_POLL = 0.02
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Ranks:
         rank: among all of them.
         count: of all of them.
         local: among those of this machine.
+        local_count: of those of this machine.
     """
 
     rank: int = 0
     count: int = 1
     local: int = 0
+    local_count: int = 1
 
     @property
     def first(self) -> bool:
@@ -37,12 +41,17 @@ class Ranks:
 
     @classmethod
     def of_environment(cls) -> Ranks:
-        """By RANK, WORLD_SIZE and LOCAL_RANK; alone where there is none.
+        """By RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE; alone where there is none.
 
         Raises:
             TrainingError: one of them is no number, or they contradict each other.
         """
-        names = {"rank": "RANK", "count": "WORLD_SIZE", "local": "LOCAL_RANK"}
+        names = {
+            "rank": "RANK",
+            "count": "WORLD_SIZE",
+            "local": "LOCAL_RANK",
+            "local_count": "LOCAL_WORLD_SIZE",
+        }
         try:
             given = {
                 key: int(os.environ[name]) for key, name in names.items() if name in os.environ
@@ -53,9 +62,11 @@ class Ranks:
                 f"The process cannot tell which of several it is: {error}.",
                 "Start it by torchrun, or in a PyTorchJob.",
             ) from error
-        if not 0 <= found.rank < found.count:
+        whole, here = found.rank < found.count, found.local < found.local_count
+        if found.rank < 0 or found.local < 0 or not whole or (found.local_count > 1 and not here):
             raise TrainingError(
-                f"RANK is {found.rank} and WORLD_SIZE {found.count}.",
+                f"RANK is {found.rank} and WORLD_SIZE {found.count}, here LOCAL_RANK "
+                f"{found.local} of {found.local_count}.",
                 "Start all processes by torchrun, or in a PyTorchJob.",
             )
         return found
@@ -98,13 +109,29 @@ class Ranks:
                 yield Path(own)
             return
         # torchrun is the parent of all that it started here; in a pod there is one process.
-        folder = Path(gettempdir()) / f"{prefix}{os.environ.get('MASTER_PORT', '')}-{os.getppid()}"
+        named = [os.environ.get(name, "") for name in ("MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")]
+        folder = Path(gettempdir()) / f"{prefix}{'-'.join(named)}-{os.getppid()}"
         folder.mkdir(exist_ok=True)
         try:
             yield folder
         finally:
             if self.local == 0:
                 rmtree(folder, ignore_errors=True)
+
+    def meet(self, folder: Path, what: str) -> None:
+        """Until all processes of this machine have come here; before torch knows of the others.
+
+        Args:
+            folder: that they share.
+            what: tells this meeting from others.
+        """
+        if self.local_count == 1:
+            return
+        (folder / f"{what}-{self.local}").touch()
+        others = [folder / f"{what}-{one}" for one in range(self.local_count)]
+        # Where one of them is lost, torchrun ends the others.
+        while not all(path.exists() for path in others):
+            time.sleep(_POLL)
 
     def wait(self) -> None:
         """Until all have come here; nothing where there are no others."""

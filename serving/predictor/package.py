@@ -1,10 +1,10 @@
 """KServe's package without its client of Kubernetes and without pandas: servers that start sooner.
 
-`kserve/__init__.py` imports that client and the classes of every resource, which cost a server 60
-MB and two fifths of the seconds that its imports take, and of which it uses nothing. So the package
-is entered into `sys.modules` without being executed; its modules are imported as always. Whoever
-asks the package itself for a name, as in `from kserve import KServeClient`, executes it then, and
-has what everybody has. A module's `__getattr__` upstream would do the same for all.
+`kserve/__init__.py` imports that client and the classes of every resource, which cost a server more
+than all else that it imports of KServe, and of which it uses nothing. So the package is entered
+into `sys.modules` without being executed; its modules are imported as always. Whoever asks the
+package itself for a name, as in `from kserve import KServeClient`, executes it then, and has what
+everybody has. A module's `__getattr__` upstream would do the same for all.
 
 Two of its modules import pandas for one method that makes a table of a request, and for a type by
 which they tell tables from arrays. They are given a type of that name which nothing is an instance

@@ -69,3 +69,9 @@ def pod_specs(document: Any, path: str = "") -> Iterator[tuple[str, Document]]:
 def named(document: Document) -> str:
     """Kind and name."""
     return f"{document['kind']}/{document['metadata']['name']}"
+
+
+def versions() -> dict[str, str]:
+    """What `make cluster` installs, by name."""
+    lines = (ROOT / "cluster" / "versions").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

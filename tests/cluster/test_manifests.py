@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.cluster.resources import (
     documents,
     read,
     reviewed,
+    versions,
 )
 
 pytestmark = pytest.mark.cluster
@@ -164,3 +166,17 @@ def test_an_account_may_do_what_it_is_for_and_nothing_else(
     assert said.stdout.strip() == ("yes" if may else "no")
     elsewhere = kubectl("auth", "can-i", verb, resource, who, "-n", "default", check=False)
     assert elsewhere.stdout.strip() == "no"
+
+
+def test_the_cluster_has_the_versions_that_are_pinned(kubectl: Kubectl) -> None:
+    """As far as the API server and the definitions say theirs; patches of Kubernetes may differ."""
+    pinned = versions()
+    server = json.loads(kubectl("version", "-o", "json").stdout)["serverVersion"]
+    assert [server["major"], server["minor"].rstrip("+")] == pinned["KUBERNETES"].split(".")[:2]
+    routes = json.loads(
+        kubectl("get", "crd", "httproutes.gateway.networking.k8s.io", "-o", "json").stdout
+    )
+    noted = routes["metadata"]["annotations"]["gateway.networking.k8s.io/bundle-version"]
+    assert noted == f"v{pinned['GATEWAY_API']}"
+    [storage] = read(ROOT / "manifests/serving/storage-container.yaml")
+    assert storage["spec"]["container"]["image"].endswith(f":v{pinned['KSERVE']}")

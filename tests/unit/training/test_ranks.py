@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from rampart.training.ranks import Ranks
 
 
 def _said(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -55,3 +57,24 @@ def test_processes_of_one_machine_share_a_folder_that_goes_with_the_first_of_the
         assert own == other
         (own / "file").touch()
     assert not own.exists()
+
+
+def test_processes_of_one_machine_wait_for_each_other(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def late() -> None:
+        time.sleep(0.2)
+        order.append("the other has come")
+        Ranks(rank=1, count=2, local=1, local_count=2).meet(tmp_path, "here")
+
+    other = threading.Thread(target=late)
+    other.start()
+    Ranks(rank=0, count=2, local=0, local_count=2).meet(tmp_path, "here")
+    order.append("the first goes on")
+    other.join()
+    assert order == ["the other has come", "the first goes on"]
+
+
+def test_a_process_that_is_alone_on_its_machine_waits_for_nobody(tmp_path: Path) -> None:
+    Ranks(rank=1, count=2, local=0).meet(tmp_path, "here")
+    assert list(tmp_path.iterdir()) == []
