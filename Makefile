@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile manifests images cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -53,6 +53,9 @@ sbom: setup ## Write a bill of materials for each image into build/sbom
 
 image-sizes: setup ## Print what the images take (BUILDER=docker or buildah)
 	$(RUN)/python -m images.sizes --builder $(BUILDER) $(ARGS)
+
+images-twice: setup ## Build images twice and compare their layers (BUILDER, ARGS as for images)
+	$(RUN)/python -m images.twice --builder $(BUILDER) $(ARGS)
 
 images: setup ## Build the images (BUILDER=docker or buildah; ARGS: names, and what the builder is told)
 	$(RUN)/python -m images.build --builder $(BUILDER) $(ARGS)

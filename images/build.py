@@ -148,12 +148,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=["default"], help="images or groups of them")
     parser.add_argument("--builder", choices=["docker", "buildah"], default="docker")
     given, more = parser.parse_known_args(arguments)
-    more = [argument for argument in more if argument != "--"]
-    if shutil.which(given.builder) is None:
-        sys.exit(f"{given.builder} is not on PATH. Install it, or choose the other: BUILDER=...")
+    build(given.names, given.builder, [argument for argument in more if argument != "--"])
+
+
+def build(names: Sequence[str], builder: str, more: Sequence[str] = ()) -> None:
+    """Build images of these names or groups.
+
+    Raises:
+        SystemExit: the builder is not there, or fails.
+    """
+    if shutil.which(builder) is None:
+        sys.exit(f"{builder} is not on PATH. Install it, or choose the other: BUILDER=...")
     environment = {"VERSION": __version__, **of_commit(), **os.environ}
-    found = targets(environment, given.names)
-    if given.builder == "docker":
+    found = targets(environment, names)
+    if builder == "docker":
         calls = [bake([target.name for target in found], more)]
     else:
         epoch = environment.get("SOURCE_DATE_EPOCH", "0")
@@ -162,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         started = time.monotonic()
         done = subprocess.run(call, env=environment, check=False)  # noqa: S603 - no shell
         if done.returncode:
-            sys.exit(f"{given.builder} could not build {target.name}; what it said is above.")
+            sys.exit(f"{builder} could not build {target.name}; what it said is above.")
         what = ", ".join(target.tags) if len(calls) > 1 else f"{len(found)} images"
         sys.stderr.write(f"{what}: {time.monotonic() - started:.0f} s\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,18 @@ def split_table(path: Path, count: int = 240) -> Path:
     columns = {"text": texts, "clean": texts, "label": labels, "campaign": rows.astype(str)}
     write_table(pd.DataFrame(columns | {"split": parts[rows // 3 % len(parts)]}), path)
     return path
+
+
+def sure(network: Any) -> Any:
+    """A torch network in training without dropout, so that nothing is left to chance."""
+    import torch
+
+    for part in network.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+        if hasattr(part, "dropout_prob"):
+            part.dropout_prob = 0.0
+    return network.train()
 
 
 def plain(*texts: str) -> list[AlignedText]:

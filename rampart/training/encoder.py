@@ -30,6 +30,7 @@ from rampart.training.network import EncoderNetwork, base_tokenizer, served_conf
 from rampart.training.ranks import Ranks
 
 OnProgress = Callable[[int, int], None]
+_EVALUATED = 64
 
 
 class EncoderTraining(BaseModel):
@@ -243,9 +244,7 @@ class _Frozen(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        # Trainer groups by the length of input_ids; the network takes the hidden states.
         return {
-            "input_ids": self.ids[index],
             "hidden": self.hidden[index],
             "labels": float(self.targets[index]),
             "weights": float(self.weights[index]),
@@ -277,6 +276,29 @@ def _fit(
     share: int,
 ) -> EncoderReport:
     from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    # One order of the texts, by a generator that dropout does not draw from: each of several
+    # processes takes its share of every step, and the steps are those of a single one.
+    order = LengthGroupedSampler(
+        settings.batch_size,
+        lengths=[len(row) for row in train.ids],
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+
+    class Ordered(Trainer):
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
+            return order
+
+        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+            """Every row once, whichever process has it; Trainer's own repeats some."""
+            with self.compute_loss_context_manager():
+                loss = _loss(self.model, validation, ranks, self.args.device)
+            found = {"eval_loss": loss}
+            self.log(found)
+            told = self.callback_handler.on_evaluate
+            self.control = told(self.args, self.state, self.control, found)  # type: ignore[has-type]
+            return found
 
     class Tell(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -285,12 +307,10 @@ def _fit(
     with ranks.scratch("rampart-encoder-") as scratch:
         arguments = TrainingArguments(
             output_dir=str(scratch),
-            per_device_eval_batch_size=64,
             num_train_epochs=settings.epochs,
             learning_rate=settings.learning_rate,
             warmup_ratio=0.1,
             weight_decay=0.01,
-            group_by_length=True,
             eval_strategy="epoch",
             save_strategy="epoch",
             logging_strategy="epoch",
@@ -307,7 +327,7 @@ def _fit(
             **settings.memory.arguments(share),
             **ranks.arguments(),
         )
-        trainer = Trainer(
+        trainer = Ordered(
             model=network,
             args=arguments,
             train_dataset=train,
@@ -321,6 +341,20 @@ def _fit(
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     network.to("cpu").eval()
     return EncoderReport(texts=len(train), epochs=trainer.state.epoch, validation_loss=losses)
+
+
+def _loss(network: Any, rows: _Frozen, ranks: Ranks, device: Any) -> float:
+    """The mean loss over all rows, each process computing its share of them."""
+    lengths = np.array([len(row) for row in rows.ids])
+    own = np.argsort(lengths, kind="stable")[ranks.rank :: ranks.count]
+    network.eval()
+    total = torch.zeros(1, dtype=torch.float64, device=device)
+    with torch.inference_mode():
+        for begin in range(0, len(own), _EVALUATED):
+            batch = _collate([rows[int(index)] for index in own[begin : begin + _EVALUATED]])
+            placed = {name: part.to(device) for name, part in batch.items()}
+            total += network(**placed, num_items_in_batch=1)["loss"].double()
+    return float(ranks.sum(total)) / len(rows)
 
 
 def _printer() -> Any:

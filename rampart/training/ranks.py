@@ -140,6 +140,14 @@ class Ranks:
         if self.count > 1 and torch.distributed.is_initialized():
             torch.distributed.barrier()
 
+    def sum(self, own: Any) -> Any:
+        """A tensor's sum over all processes."""
+        import torch.distributed
+
+        if self.count > 1 and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(own)
+        return own
+
     def leave(self) -> None:
         """Part from the others, when all are done."""
         import torch.distributed

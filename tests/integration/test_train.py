@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from rampart.data.tables import write_table
 from rampart.inference.engine import Engine
 from tests.conftest import mails, split_table
 
+ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = Path(sys.executable).with_name("torchrun")
 
 
@@ -71,6 +74,29 @@ def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
     assert manifest.parameters["processes"] == "2"
     assert done.stderr.count("Train the encoder\n") == 1
     assert _right(tmp_path / "bundle") > 0.9
+
+
+@pytest.mark.slow
+def test_several_processes_come_to_what_one_comes_to(base_encoder: Path, tmp_path: Path) -> None:
+    program = [str(Path(__file__).with_name("one_or_more.py")), str(base_encoder)]
+
+    def trained(count: int, micro: int) -> dict[str, Any]:
+        folder = tmp_path / f"{count}-{micro}"
+        launcher = [str(TORCHRUN), "--standalone", f"--nproc-per-node={count}"]
+        done = subprocess.run(
+            [*(launcher if count > 1 else [sys.executable]), *program, str(folder), str(micro)],
+            capture_output=True, text=True, timeout=240, cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    alone = trained(1, 16)
+    for other in (trained(2, 8), trained(2, 4)):
+        assert other["losses"] == pytest.approx(alone["losses"], abs=1e-4)
+        # A key's bias changes nothing, and is left with the noise of zero.
+        assert other["weights"] == pytest.approx(alone["weights"], rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.slow

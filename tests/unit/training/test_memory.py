@@ -18,23 +18,13 @@ from rampart.training.encoder import EncoderTraining, train_encoder
 from rampart.training.memory import MemorySettings, States, has_bfloat16
 from rampart.training.network import EncoderNetwork
 from rampart.training.probe import free_memory, largest_micro_batch
-from tests.conftest import mails
-
-
-def _sure(network: EncoderNetwork) -> EncoderNetwork:
-    """Without dropout, so that nothing is left to chance."""
-    for part in network.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0
-        if hasattr(part, "dropout_prob"):
-            part.dropout_prob = 0.0
-    return network.train()
+from tests.conftest import mails, sure
 
 
 @pytest.fixture(scope="module")
 def network(base_encoder: Path) -> EncoderNetwork:
     torch.manual_seed(0)
-    return _sure(EncoderNetwork.from_base(str(base_encoder), trained_layers=2))
+    return sure(EncoderNetwork.from_base(str(base_encoder), trained_layers=2))
 
 
 def _batch(network: EncoderNetwork, count: int = 13) -> dict[str, torch.Tensor]:
@@ -160,7 +150,7 @@ def test_training_with_less_memory_comes_to_the_same(
     base_encoder: Path, tmp_path: Path, memory: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = EncoderNetwork.from_base.__func__  # type: ignore[attr-defined]
-    sure = classmethod(lambda cls, *words, **named: _sure(real(cls, *words, **named)))
+    sure = classmethod(lambda cls, *words, **named: sure(real(cls, *words, **named)))
     monkeypatch.setattr(EncoderNetwork, "from_base", sure)
     train, validation = (
         Labelled([clean(text).text for text in mails(count, seed=count)[0]], mails(count)[1])
