@@ -150,8 +150,8 @@ def test_training_with_less_memory_comes_to_the_same(
     base_encoder: Path, tmp_path: Path, memory: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = EncoderNetwork.from_base.__func__  # type: ignore[attr-defined]
-    sure = classmethod(lambda cls, *words, **named: sure(real(cls, *words, **named)))
-    monkeypatch.setattr(EncoderNetwork, "from_base", sure)
+    steady = classmethod(lambda cls, *words, **named: sure(real(cls, *words, **named)))
+    monkeypatch.setattr(EncoderNetwork, "from_base", steady)
     train, validation = (
         Labelled([clean(text).text for text in mails(count, seed=count)[0]], mails(count)[1])
         for count in (70, 40)  # the last step of an epoch has 6 texts of 16
