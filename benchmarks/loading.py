@@ -67,11 +67,11 @@ def load(encoder: str, cache: str) -> None:
     del onnxruntime, tokenizers  # what the libraries take is not the model's
     keep = Holding(BundleCache(Path(cache))).keep if cache else None
     text = [AlignedText.plain(_TEXT)]
-    before, begin = _memory(), time.perf_counter()
+    before, begin = memory_now(), time.perf_counter()
     model = EncoderModel.load(Path(encoder), threads=1, keep=keep)
     seconds = time.perf_counter() - begin
     model.score(text)
-    after = _memory()
+    after = memory_now()
     sys.stdout.write(
         json.dumps(
             {
@@ -83,7 +83,7 @@ def load(encoder: str, cache: str) -> None:
     )
 
 
-def _memory() -> dict[str, float]:
+def memory_now() -> dict[str, float]:
     """MB by the names that Linux gives them."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(":") for line in lines if line.startswith(("VmRSS", "RssAnon")))

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import messages
+from benchmarks.loading import memory_now
 from rampart.data import splits
 from rampart.data.labelled import Labelled
 from rampart.data.sources import SPAM_ASSASSIN
@@ -120,14 +121,14 @@ def train(path: str, words: str) -> None:
     from rampart.training.network import EncoderNetwork
 
     network = EncoderNetwork.from_base(settings.base, trained_layers=settings.trained_layers)
-    before = _own()
+    before = memory_now()["RssAnon"]
     del network
     peak = [before]
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(0.005):
-            peak[0] = max(peak[0], _own())
+            peak[0] = max(peak[0], memory_now()["RssAnon"])
 
     looker = threading.Thread(target=look)
     looker.start()
@@ -138,17 +139,11 @@ def train(path: str, words: str) -> None:
     ended.set()
     looker.join()
     found = {
-        "megabytes": (peak[0] - before) / 1e6,
+        "megabytes": peak[0] - before,
         "seconds": seconds,
         "losses": report.validation_loss,
     }
     sys.stdout.write(json.dumps(found) + "\n")
-
-
-def _own() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    [found] = [line.split()[1] for line in lines if line.startswith("RssAnon:")]
-    return int(found) * 1024
 
 
 if __name__ == "__main__":

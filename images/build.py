@@ -142,6 +142,11 @@ def of_commit() -> dict[str, str]:
     }
 
 
+def variables() -> dict[str, str]:
+    """Values for the bake file's variables: the version, the commit, and what is set here."""
+    return {"VERSION": __version__, **of_commit(), **os.environ}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build."""
     parser = argparse.ArgumentParser(prog="python -m images.build", description=__doc__)
@@ -159,7 +164,7 @@ def build(names: Sequence[str], builder: str, more: Sequence[str] = ()) -> None:
     """
     if shutil.which(builder) is None:
         sys.exit(f"{builder} is not on PATH. Install it, or choose the other: BUILDER=...")
-    environment = {"VERSION": __version__, **of_commit(), **os.environ}
+    environment = variables()
     found = targets(environment, names)
     if builder == "docker":
         calls = [bake([target.name for target in found], more)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,8 +15,7 @@ from pathlib import Path
 
 import uv
 
-from images.build import ROOT, Target, of_commit, targets
-from rampart import __version__
+from images.build import ROOT, Target, targets, variables
 
 FOLDER = Path("build/sbom")
 
@@ -56,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=["default"], help="images or groups of them")
     given = parser.parse_args(arguments)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for target in targets({"VERSION": __version__, **of_commit(), **os.environ}, given.names):
+    for target in targets(variables(), given.names):
         path = FOLDER / f"{target.name}.cdx.json"
         subprocess.run(call(target, path), check=True)  # noqa: S603 - no shell
         document = described(json.loads(path.read_text(encoding="utf-8")), target)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from images.build import of_commit, targets
-from rampart import __version__
+from images.build import targets, variables
 
 LIMIT = 500_000_000
 _SERVING = ("predictor", "transformer", "explainer", "aggregator")
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m images.sizes", description=__doc__)
     parser.add_argument("--builder", choices=["docker", "buildah"], default="docker")
     given = parser.parse_args(arguments)
-    for target in targets({"VERSION": __version__, **of_commit(), **os.environ}):
+    for target in targets(variables()):
         found = size(given.builder, target.tags[0])
         if found is None:
             sys.stdout.write(f"{target.tags[0]:40} not built\n")

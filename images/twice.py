@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from images.build import build, of_commit, targets
-from rampart import __version__
+from images.build import build, targets, variables
 
 
 def layers(builder: str, tag: str) -> list[str]:
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=["predictor"], help="images or groups of them")
     parser.add_argument("--builder", choices=["docker", "buildah"], default="docker")
     given, more = parser.parse_known_args(arguments)
-    environment = {"VERSION": __version__, **of_commit(), **os.environ}
+    environment = variables()
     found = []
     for _ in range(2):
         build(given.names, given.builder, ["--no-cache", *more])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from rampart.data.cleaning import AlignedText
+from rampart.data.cleaning import AlignedText, clean
+
+if TYPE_CHECKING:
+    from rampart.data.labelled import Labelled
 
 SPAM = (
     "Win a free prize today", "Click here to claim your money", "Cheap loans approved at once",
@@ -45,6 +48,14 @@ def mails(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
         texts.append(f"{draw.choice(lines)}\n\n{body}")
         labels.append(int(spam))
     return texts, np.array(labels, dtype=np.int8)
+
+
+def labelled(count: int, seed: int = 0) -> Labelled:
+    """Mails with their labels, cleaned, the originals beside them."""
+    from rampart.data.labelled import Labelled
+
+    texts, labels = mails(count, seed=seed)
+    return Labelled([clean(text).text for text in texts], labels, texts)
 
 
 def split_table(path: Path, count: int = 240) -> Path:
@@ -135,7 +146,6 @@ def base_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained_models(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The served folders of an n-gram model and an encoder, both really trained and exported."""
     from rampart.compression.onnx import export_encoder
-    from rampart.data.cleaning import clean
     from rampart.data.labelled import Labelled
     from rampart.models.encoder import WindowSettings
     from rampart.training.encoder import EncoderTraining, train_encoder
@@ -174,12 +184,8 @@ def _model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def assembled(folder: Path, models: dict[str, Path], seed: int) -> Path:
     """A bundle of models, calibrated on mails of a seed."""
     from rampart.bundle.build import assemble
-    from rampart.data.cleaning import clean
-    from rampart.data.labelled import Labelled
 
-    texts, labels = mails(120, seed=seed)
-    validation = Labelled([clean(text).text for text in texts], labels, texts)
-    assemble(folder, models, validation)
+    assemble(folder, models, labelled(120, seed))
     return folder
 
 

@@ -11,24 +11,17 @@ from pathlib import Path
 
 import torch
 
-from rampart.data.cleaning import clean
-from rampart.data.labelled import Labelled
 from rampart.models.encoder import WindowSettings
 from rampart.training.encoder import EncoderTraining, fit_network
 from rampart.training.memory import MemorySettings
 from rampart.training.network import EncoderNetwork, base_tokenizer
 from rampart.training.ranks import Ranks
-from tests.conftest import mails, sure
+from tests.conftest import labelled, sure
 
 base, folder, micro = sys.argv[1:]
 torch.manual_seed(0)
 network = sure(EncoderNetwork.from_base(base, trained_layers=1))
-parts = [
-    Labelled(
-        [clean(text).text for text in mails(count, seed=count)[0]], mails(count, seed=count)[1]
-    )
-    for count in (96, 48)
-]
+parts = labelled(96, 96), labelled(48, 48)
 settings = EncoderTraining(
     base=base,
     window=WindowSettings(tokens=32, tail=8),
@@ -38,7 +31,7 @@ settings = EncoderTraining(
     trained_layers=1,
     memory=MemorySettings(micro_batch=int(micro)),
 )
-report = fit_network(network, base_tokenizer(base), (parts[0], parts[1]), Path(folder), settings)
+report = fit_network(network, base_tokenizer(base), parts, Path(folder), settings)
 if Ranks.of_environment().first:
     weights = {name: one.double().norm().item() for name, one in network.named_parameters()}
     sys.stdout.write(json.dumps({"losses": report.validation_loss, "weights": weights}) + "\n")

@@ -22,7 +22,7 @@ import yaml
 
 from tests.cluster.bundles import all_of
 from tests.cluster.conftest import Kubectl, kubectl
-from tests.conftest import assembled, mails
+from tests.conftest import assembled, labelled
 from tests.node.site import CLIENT, HERE, Site
 
 __all__ = ["kubectl"]
@@ -122,16 +122,11 @@ def restart() -> Callable[[], None]:
 @pytest.fixture(scope="session")
 def bundle(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of every kind of model, each of which needs something else of an image."""
-    from rampart.data.cleaning import clean
-    from rampart.data.labelled import Labelled
     from rampart.training.tabular import TabularTraining, fit_tabular
 
     folder = tmp_path_factory.mktemp("whole")
-    train, validation = (
-        Labelled([clean(text).text for text in texts], labels, texts)
-        for texts, labels in (mails(240, seed=4), mails(120, seed=5))
-    )
-    fit_tabular(train, validation, TabularTraining(rounds=30)).save(folder / "tabular")
+    fitted = fit_tabular(labelled(240, 4), labelled(120, 5), TabularTraining(rounds=30))
+    fitted.save(folder / "tabular")
     models = trained_models | {"tabular": folder / "tabular"}
     return assembled(folder / "bundle", models, 2)
 

@@ -10,20 +10,18 @@ import pytest
 from rampart.bundle.build import Origin, assemble, finish
 from rampart.bundle.manifest import CASCADE_FILE
 from rampart.bundle.store import read_cascade, verify
-from rampart.data.cleaning import clean
 from rampart.data.labelled import Labelled
 from rampart.ensembles.cascade import CascadeSettings
 from rampart.ensembles.voting import fit_soft_voting
 from rampart.errors import BundleError, TrainingError
 from rampart.models.base import sigmoid
 from rampart.models.kinds import KINDS
-from tests.conftest import mails
+from tests.conftest import labelled
 
 
 @pytest.fixture(scope="module")
 def validation() -> Labelled:
-    texts, labels = mails(120, seed=2)
-    return Labelled([clean(text).text for text in texts], labels, texts)
+    return labelled(120, 2)
 
 
 def test_the_bundle_holds_the_models_as_they_were_given(

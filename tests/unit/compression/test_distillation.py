@@ -13,20 +13,12 @@ from rampart.compression import variants, ways
 from rampart.compression.distillation import SETTINGS, distil, soft_labels
 from rampart.compression.variants import compare, named
 from rampart.compression.ways import Source
-from rampart.data.cleaning import clean
-from rampart.data.labelled import Labelled
 from rampart.errors import InputError, TrainingError
 from rampart.models.base import sigmoid
 from rampart.models.encoder import EncoderModel
-from tests.conftest import mails
+from tests.conftest import labelled
 
-
-def _labelled(count: int, seed: int) -> Labelled:
-    texts, labels = mails(count, seed=seed)
-    return Labelled([clean(text).text for text in texts], labels, texts)
-
-
-TRAIN, VALIDATION = _labelled(120, 5), _labelled(60, 6)
+TRAIN, VALIDATION = labelled(120, 5), labelled(60, 6)
 QUICK = SETTINGS.model_copy(
     update={"batch_size": 16, "learning_rate": 5e-3, "epochs": 4, "patience": 4}
 )

@@ -14,15 +14,9 @@ from rampart.data.labelled import Labelled
 from rampart.errors import BundleError, TrainingError
 from rampart.models.tabular import TabularModel
 from rampart.training.tabular import TabularTraining, fit_tabular
-from tests.conftest import mails
+from tests.conftest import labelled
 
-
-def _labelled(count: int, seed: int) -> Labelled:
-    texts, labels = mails(count, seed)
-    return Labelled([clean(text).text for text in texts], labels, texts)
-
-
-TRAIN, VALIDATION, TEST = _labelled(240, 1), _labelled(120, 2), _labelled(120, 3)
+TRAIN, VALIDATION, TEST = labelled(240, 1), labelled(120, 2), labelled(120, 3)
 SETTINGS = TabularTraining(rounds=40)
 
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rampart.data.cleaning import clean
-from rampart.data.labelled import Labelled
 from rampart.errors import InputError
 from rampart.models.calibration import Calibration
 from rampart.training.combination import COMBINATIONS, combination
-from tests.conftest import mails
+from tests.conftest import labelled
 
-
-def _split(count: int, seed: int) -> Labelled:
-    texts, labels = mails(count, seed=seed)
-    return Labelled([clean(text).text for text in texts], labels, texts)
-
-
-TRAIN, VALIDATION = _split(120, 50), _split(60, 51)
+TRAIN, VALIDATION = labelled(120, 50), labelled(60, 51)
 
 
 @pytest.mark.parametrize(

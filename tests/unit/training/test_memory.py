@@ -10,15 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampart.data.cleaning import clean
-from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
 from rampart.models.encoder import WindowSettings
 from rampart.training.encoder import EncoderTraining, train_encoder
 from rampart.training.memory import MemorySettings, States, has_bfloat16
 from rampart.training.network import EncoderNetwork
 from rampart.training.probe import free_memory, largest_micro_batch
-from tests.conftest import mails, sure
+from tests.conftest import labelled, sure
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +150,8 @@ def test_training_with_less_memory_comes_to_the_same(
     real = EncoderNetwork.from_base.__func__  # type: ignore[attr-defined]
     steady = classmethod(lambda cls, *words, **named: sure(real(cls, *words, **named)))
     monkeypatch.setattr(EncoderNetwork, "from_base", steady)
-    train, validation = (
-        Labelled([clean(text).text for text in mails(count, seed=count)[0]], mails(count)[1])
-        for count in (70, 40)  # the last step of an epoch has 6 texts of 16
-    )
+    # The last step of an epoch has 6 texts of 16.
+    train, validation = labelled(70, 70), labelled(40, 40)
 
     def losses(**changed: object) -> list[float]:
         chosen = EncoderTraining(
