@@ -1,6 +1,6 @@
 """Fine-tuning the encoder with transformers' Trainer.
 
-The layers that stay frozen are run once and what they give is kept (16-bit floats, in memory):
+The layers that stay frozen are run once and what they give is kept (frozen.py):
 with the top two of six layers trained, an epoch costs a fifth of one through all of them.
 
 Several processes (torchrun, a PyTorchJob) share each step's batch and average their gradients
@@ -9,24 +9,22 @@ Several processes (torchrun, a PyTorchJob) share each step's batch and average t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from rampart.data.labelled import Labelled
 from rampart.errors import TrainingError
 from rampart.features.pretrained import PACKAGED_BASE
 from rampart.models.base import Floats
-from rampart.models.encoder import WindowSettings, length_batches, windows
-from rampart.training.memory import MemorySettings, States
-from rampart.training.network import EncoderNetwork, base_tokenizer, served_config
+from rampart.models.encoder import WindowSettings
+from rampart.training.frozen import Cutter, FrozenStates, collate
+from rampart.training.memory import MemorySettings
+from rampart.training.network import EncoderNetwork, base_tokenizer
 from rampart.training.ranks import Ranks
 
 OnProgress = Callable[[int, int], None]
@@ -139,7 +137,7 @@ def fit_network(
     train, validation = parts
     ranks = Ranks.of_environment()
     share = ranks.share(settings.batch_size)
-    cut = _Cutter(tokenizer, settings.window)
+    cut = Cutter(tokenizer, settings.window)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
     wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
@@ -149,7 +147,7 @@ def fit_network(
         datasets = []
         for name, part, target in zip(("train", "validation"), parts, wanted, strict=True):
             file = scratch / f"{name}.f16" if shared else None
-            frozen = _Frozen(cut(part.texts), part.labels, target)
+            frozen = FrozenStates(cut(part.texts), part.labels, target)
             frozen.fill(network, ranks, file, progress.frozen)
             ranks.meet(scratch, name)
             datasets.append(frozen)
@@ -183,92 +181,10 @@ class _Progress:
             self.on_progress(min(done, total), total)
 
 
-class _Cutter:
-    """Texts to token ids, cut to the window as the served encoder cuts them."""
-
-    def __init__(self, tokenizer_json: str, window: WindowSettings) -> None:
-        from tokenizers import Tokenizer
-
-        self.tokenizer = Tokenizer.from_str(tokenizer_json)
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
-        self.window = window
-        self.special = served_config(tokenizer_json, window, 0.0)
-
-    def __call__(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ends = np.array([self.special.cls_id]), np.array([self.special.sep_id])
-        result = []
-        for encoding in encoded:
-            first = windows(len(encoding.ids), self.window)[0]
-            ids = np.array(encoding.ids, dtype=np.int64)[first.position]
-            result.append(np.concatenate([ends[0], ids, ends[1]]))
-        return result
-
-
-class _Frozen(Dataset[dict[str, Any]]):
-    """What the frozen layers give for each text, with what is wanted and its class's weight."""
-
-    def __init__(
-        self, ids: list[NDArray[np.int64]], labels: NDArray[np.int8], targets: Floats
-    ) -> None:
-        self.targets = targets
-        share = np.bincount(labels, minlength=2) / len(labels)
-        self.weights = (0.5 / share)[labels].astype(np.float32)
-        self.ids = ids
-        self.hidden: States
-
-    def fill(
-        self,
-        network: EncoderNetwork,
-        ranks: Ranks,
-        file: Path | None,
-        on_done: Callable[[int], None],
-    ) -> None:
-        """Run the frozen layers, each process of a machine on its share of the texts."""
-        network.eval()
-        lengths = np.array([len(row) for row in self.ids])
-        self.hidden = States(lengths, network.bert.config.hidden_size, file)
-        with torch.inference_mode():
-            for number, batch in enumerate(length_batches(lengths, 4_096)):
-                if number % ranks.local_count == ranks.local % ranks.local_count:
-                    rows = [torch.from_numpy(self.ids[index]) for index in batch]
-                    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-                    mask = _mask([len(row) for row in rows])
-                    hidden = network.lower(padded, mask).to(torch.float16)
-                    for index, states, row in zip(batch, hidden, rows, strict=True):
-                        self.hidden[index] = states[: len(row)]
-                on_done(len(batch))
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {
-            "hidden": self.hidden[index],
-            "labels": float(self.targets[index]),
-            "weights": float(self.weights[index]),
-        }
-
-
-def _mask(lengths: Sequence[int]) -> Tensor:
-    return (torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]).long()
-
-
-def _collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    hidden = [row["hidden"] for row in rows]
-    return {
-        "hidden": torch.nn.utils.rnn.pad_sequence(hidden, batch_first=True),
-        "attention_mask": _mask([len(states) for states in hidden]),
-        "labels": torch.tensor([row["labels"] for row in rows]),
-        "weights": torch.tensor([row["weights"] for row in rows]),
-    }
-
-
 def _fit(
     network: EncoderNetwork,
-    train: _Frozen,
-    validation: _Frozen,
+    train: FrozenStates,
+    validation: FrozenStates,
     settings: EncoderTraining,
     progress: _Progress,
     *,
@@ -332,7 +248,7 @@ def _fit(
             args=arguments,
             train_dataset=train,
             eval_dataset=validation,
-            data_collator=_collate,
+            data_collator=collate,
             callbacks=[EarlyStoppingCallback(settings.patience), Tell()],
         )
         trainer.remove_callback(_printer())
@@ -343,7 +259,7 @@ def _fit(
     return EncoderReport(texts=len(train), epochs=trainer.state.epoch, validation_loss=losses)
 
 
-def _loss(network: Any, rows: _Frozen, ranks: Ranks, device: Any) -> float:
+def _loss(network: Any, rows: FrozenStates, ranks: Ranks, device: Any) -> float:
     """The mean loss over all rows, each process computing its share of them."""
     lengths = np.array([len(row) for row in rows.ids])
     own = np.argsort(lengths, kind="stable")[ranks.rank :: ranks.count]
@@ -351,7 +267,7 @@ def _loss(network: Any, rows: _Frozen, ranks: Ranks, device: Any) -> float:
     total = torch.zeros(1, dtype=torch.float64, device=device)
     with torch.inference_mode():
         for begin in range(0, len(own), _EVALUATED):
-            batch = _collate([rows[int(index)] for index in own[begin : begin + _EVALUATED]])
+            batch = collate([rows[int(index)] for index in own[begin : begin + _EVALUATED]])
             placed = {name: part.to(device) for name, part in batch.items()}
             total += network(**placed, num_items_in_batch=1)["loss"].double()
     return float(ranks.sum(total)) / len(rows)

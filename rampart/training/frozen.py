@@ -1,0 +1,106 @@
+"""What the encoder's upper layers are trained on: what the frozen ones give for each text.
+
+It is computed once, by several processes of a machine in shares, and kept as 16-bit floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rampart.models.base import Floats
+from rampart.models.encoder import WindowSettings, length_batches, windows
+from rampart.training.memory import States
+from rampart.training.network import EncoderNetwork, served_config
+from rampart.training.ranks import Ranks
+
+
+class Cutter:
+    """Texts to token ids, cut to the window as the served encoder cuts them."""
+
+    def __init__(self, tokenizer_json: str, window: WindowSettings) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(tokenizer_json)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.window = window
+        self.special = served_config(tokenizer_json, window, 0.0)
+
+    def __call__(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Token ids of each text, the special ones at its ends."""
+        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ends = np.array([self.special.cls_id]), np.array([self.special.sep_id])
+        result = []
+        for encoding in encoded:
+            first = windows(len(encoding.ids), self.window)[0]
+            ids = np.array(encoding.ids, dtype=np.int64)[first.position]
+            result.append(np.concatenate([ends[0], ids, ends[1]]))
+        return result
+
+
+class FrozenStates(Dataset[dict[str, Any]]):
+    """What the frozen layers give for each text, with what is wanted and its class's weight."""
+
+    def __init__(
+        self, ids: list[NDArray[np.int64]], labels: NDArray[np.int8], targets: Floats
+    ) -> None:
+        self.targets = targets
+        share = np.bincount(labels, minlength=2) / len(labels)
+        self.weights = (0.5 / share)[labels].astype(np.float32)
+        self.ids = ids
+        self.hidden: States
+
+    def fill(
+        self,
+        network: EncoderNetwork,
+        ranks: Ranks,
+        file: Path | None,
+        on_done: Callable[[int], None],
+    ) -> None:
+        """Run the frozen layers, each process of a machine on its share of the texts."""
+        network.eval()
+        lengths = np.array([len(row) for row in self.ids])
+        self.hidden = States(lengths, network.bert.config.hidden_size, file)
+        with torch.inference_mode():
+            for number, batch in enumerate(length_batches(lengths, 4_096)):
+                if number % ranks.local_count == ranks.local % ranks.local_count:
+                    rows = [torch.from_numpy(self.ids[index]) for index in batch]
+                    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+                    mask = _mask([len(row) for row in rows])
+                    hidden = network.lower(padded, mask).to(torch.float16)
+                    for index, states, row in zip(batch, hidden, rows, strict=True):
+                        self.hidden[index] = states[: len(row)]
+                on_done(len(batch))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {
+            "hidden": self.hidden[index],
+            "labels": float(self.targets[index]),
+            "weights": float(self.weights[index]),
+        }
+
+
+def _mask(lengths: Sequence[int]) -> Tensor:
+    return (torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]).long()
+
+
+def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Rows of a dataset as a batch, padded to the longest: what the network's `forward` takes."""
+    hidden = [row["hidden"] for row in rows]
+    return {
+        "hidden": torch.nn.utils.rnn.pad_sequence(hidden, batch_first=True),
+        "attention_mask": _mask([len(states) for states in hidden]),
+        "labels": torch.tensor([row["labels"] for row in rows]),
+        "weights": torch.tensor([row["weights"] for row in rows]),
+    }
