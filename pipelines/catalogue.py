@@ -10,7 +10,7 @@ from typing import Any
 from rampart import __version__
 from rampart.errors import PipelineError
 
-NAMES = ("training", "deployment")
+NAMES = ("training", "distributed", "deployment")
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "Integer": (int, "a whole number"),
     "Float": (float, "a number"),
@@ -27,9 +27,14 @@ def pipeline(name: str) -> Callable[..., Any]:
     if name not in NAMES:
         raise PipelineError(f"There is no pipeline {name!r}.", f"Choose from {', '.join(NAMES)}.")
     from pipelines.deployment import deployment
+    from pipelines.distributed import distributed
     from pipelines.training import training
 
-    found: dict[str, Callable[..., Any]] = {"training": training, "deployment": deployment}
+    found: dict[str, Callable[..., Any]] = {
+        "training": training,
+        "distributed": distributed,
+        "deployment": deployment,
+    }
     return found[name]
 
 

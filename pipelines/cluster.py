@@ -18,6 +18,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.deploy.report import report
+from jobs.job import CLAIM, DATA
 
 SECRET = "rampart-mlflow-client"  # noqa: S105 - the name of one
 _KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
@@ -54,6 +55,8 @@ _ROOMS: Mapping[str, Room] = {
     "ingest": MIDDLE,
     "clean": MIDDLE,
     "train-encoder": LARGE,
+    # Follows the job that trains; tried again, it finds it.
+    "train-together": MIDDLE,
     "train-attribution": LARGE,
     "choose-encoder": LARGE,
     "train-ngram": MIDDLE,
@@ -101,6 +104,8 @@ def placed(definition: Any, node_selector: Mapping[str, str], *, caching: bool) 
             kubernetes.use_secret_as_env(step, SECRET, dict(_KEYS), optional=True)
         if name == "publish":
             kubernetes.use_secret_as_env(step, STORE, dict(_STORE_KEYS), optional=True)
+        if name == "train-together":
+            kubernetes.mount_pvc(step, pvc_name=CLAIM, mount_path=DATA)
         for key, value in node_selector.items():
             kubernetes.add_node_selector(step, key, value)
         own[label].update(step.platform_config["kubernetes"])

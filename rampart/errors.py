@@ -12,6 +12,7 @@ RampartError
 ├── TrainingError         a model cannot be fitted
 ├── PipelineError         a pipeline step failed
 ├── RegistryError         the registry does not answer or refuses
+├── JobError              a training job failed, or cannot be run
 ├── RolloutError          a bundle cannot be put behind KServe; the last one serves on
 └── MissingExtraError     a part of Rampart is not installed
 ```
@@ -85,6 +86,10 @@ class RolloutError(RampartError):
     """A bundle cannot be put behind KServe; what served before serves on."""
 
 
+class JobError(RampartError):
+    """A training job failed, or cannot be run; its checkpoints are left."""
+
+
 class MissingExtraError(RampartError):
     """A part of Rampart that is needed here is not installed."""
 
@@ -110,6 +115,7 @@ OUTCOMES: dict[type[RampartError], Outcome] = {
     RegistryError: Outcome(502, 10),
     MissingExtraError: Outcome(501, 11),
     RolloutError: Outcome(502, 13),
+    JobError: Outcome(502, 14),
     RampartError: Outcome(500, 12),
 }
 

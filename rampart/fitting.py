@@ -1,8 +1,9 @@
 """A bundle from one split table, in one process or in several that train its encoder together.
 
 What the training pipeline does in steps, a distributed job does here: all processes fit the
-encoder (DDP), then the first goes on alone, since the rest is quick beside it. The others wait for
-it: where it is lost, so are they, and whoever started them starts all of them again.
+encoder (DDP), then the first goes on alone, since the rest is quick beside it. Where checkpoints
+are kept, the others are done then: the first, started again, finds the encoder's end among them.
+Without, they wait for it: where it is lost, so are they, and all are started again.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from rampart.data.splits import has_both
 from rampart.ensembles.cascade import CascadeSettings
 from rampart.errors import TrainingError
 from rampart.training.attribution import AttributionTraining, fit_attribution
+from rampart.training.checkpoints import Keep, remove
 from rampart.training.combination import VOTING, combination
-from rampart.training.encoder import EncoderTraining, train_encoder
+from rampart.training.encoder import EncoderReport, EncoderTraining, train_encoder
 from rampart.training.ngram import NgramTraining, fit_ngram
 from rampart.training.ranks import Ranks
 from rampart.training.tabular import TabularTraining, fit_tabular
@@ -62,7 +64,9 @@ def fit_bundle(
     fitting: Fitting,
     *,
     fingerprint: str = "unknown",
+    keep: Keep | None = None,
     stage: Stage = lambda _: None,
+    on_encoder: Callable[[EncoderReport], None] = lambda _: None,
 ) -> Manifest | None:
     """Fit all models on a split, and write their bundle.
 
@@ -72,6 +76,8 @@ def fit_bundle(
         bundle: where it goes; replaced whole or left as it was.
         fitting: how.
         fingerprint: of the data.
+        keep: where the encoder's checkpoints are kept; they go when the bundle is there.
+        on_encoder: is told by the first process how the encoder's training went.
         stage: is told what begins, and gives what is told how far it is.
 
     Returns:
@@ -90,10 +96,14 @@ def fit_bundle(
     with TemporaryDirectory(prefix="rampart-fitting-") as scratch:
         folder = {kind: Path(scratch) / kind for kind in ("ngram", "tabular", "network", "encoder")}
         tell = stage("Train the encoder") if ranks.first else None
-        train_encoder(train, validation, folder["network"], fitting.encoder, on_progress=tell)
+        network = folder["network"]
+        report = train_encoder(
+            train, validation, network, fitting.encoder, keep=keep, on_progress=tell
+        )
         if not ranks.first:
-            ranks.leave()
+            ranks.leave(wait=keep is None)
             return None
+        on_encoder(report)
         if fitting.attribution is not None:
             tell = stage("Learn which words the encoder rests on")
             fit_attribution(
@@ -126,5 +136,7 @@ def fit_bundle(
                 },
             ),
         )
-        ranks.leave()
+        ranks.leave(wait=keep is None)
+        if keep is not None:
+            remove(keep.folder)
         return manifest

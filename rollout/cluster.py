@@ -120,7 +120,8 @@ class Cluster:
 
     def get(self, kind: Kind, name: str) -> Document | None:
         """A resource, or None where there is none of that name."""
-        return self._asked("GET", kind.path(self.namespace, name), missing=True)
+        found: Document | None = self._asked("GET", kind.path(self.namespace, name), missing=True)
+        return found
 
     def all(self, kind: Kind, selector: str) -> list[Document]:
         """The resources with these labels."""
@@ -195,6 +196,20 @@ class Cluster:
             },
         )
 
+    def log(self, pod: str, *, since: str = "", previous: bool = False) -> str:
+        """What a pod has printed, each line behind its time; empty where it has not begun.
+
+        Args:
+            pod: its name.
+            since: a line's time; from its second on.
+            previous: of the container that was there before this one.
+        """
+        query = {"timestamps": "true", "previous": str(previous).lower()}
+        query |= {"sinceTime": since} if since else {}
+        path = f"{POD.path(self.namespace, pod)}/log"
+        found = self._asked("GET", path, query=query, missing=True, absent=(400,), form="str")
+        return str(found or "")
+
     def _asked(
         self,
         method: str,
@@ -204,27 +219,31 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         content: str = "application/json",
         missing: bool = False,
-    ) -> Document | None:
+        absent: tuple[int, ...] = (),
+        form: str = "object",
+    ) -> Any:
         from kubernetes.client.exceptions import ApiException
 
-        def call() -> Document:
-            answer: Document = self.client.call_api(
+        def call() -> Any:
+            return self.client.call_api(
                 path,
                 method,
                 query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content},
+                header_params={
+                    "Accept": "application/json" if form == "object" else "*/*",
+                    "Content-Type": content,
+                },
                 body=body,
-                response_type="object",
+                response_type=form,
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
                 _request_timeout=30,
             )
-            return answer
 
         try:
             return self._patiently(call, writes=method != "GET")
         except ApiException as error:
-            if error.status == 404 and missing:
+            if (error.status == 404 and missing) or error.status in absent:
                 return None
             raise _refusal(error, method, path) from error
 

@@ -17,7 +17,9 @@ app = typer.Typer(
     help="Run a pipeline here, compile it for Kubeflow, or submit it.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="Name of the pipeline: training or deployment.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of the pipeline: training, distributed or deployment.")
+]
 Data = Annotated[str, typer.Option(help=URI_HELP)]
 Set = Annotated[
     list[str] | None,
@@ -28,6 +30,8 @@ Set = Annotated[
     ),
 ]
 ROOT = Path("build/pipeline")
+# Pipelines that begin with a source.
+_ON_DATA = frozenset({"training", "distributed"})
 
 
 @app.command()
@@ -63,7 +67,7 @@ def run(
     data have not changed are not run again.
     """
     given = parameters_of(set_)
-    if name == "training":
+    if name in _ON_DATA:
         given |= {"uri": data, "text_column": text_column, "label_column": label_column}
     outputs = run_here(name, given, root, bundle)
     if as_json:
@@ -136,7 +140,7 @@ def submit(
             "Give --endpoint, or set RAMPART_KFP_ENDPOINT.",
         )
     given = parameters_of(set_)
-    if name == "training":
+    if name in _ON_DATA:
         given = {"fingerprint": fingerprint(data)} | given | {"uri": data}
     run_id = send(
         name,

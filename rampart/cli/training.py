@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,9 +13,11 @@ from rampart.errors import InputError
 from rampart.features.pretrained import PACKAGED_BASE
 
 if TYPE_CHECKING:
-    from rampart.training.encoder import EncoderTraining
-    from rampart.training.memory import MemorySettings
+    from pydantic import BaseModel
 
+    from rampart.training.encoder import EncoderReport, EncoderTraining
+
+M = TypeVar("M", bound="BaseModel")
 _TELL_EVERY = 0.1
 
 
@@ -55,6 +57,24 @@ def train(
     states: Annotated[
         str, typer.Option(help="Where the frozen layers' outputs lie: memory or disk.")
     ] = "memory",
+    gradients: Annotated[
+        str,
+        typer.Option(
+            help="How several processes pass them on: float32, float16, bfloat16 or powersgd."
+        ),
+    ] = "float32",
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that all processes see: a training that was broken off goes on from there."
+        ),
+    ] = None,
+    checkpoint_steps: Annotated[
+        int, typer.Option(help="From one to the next; 0 for one after each epoch.")
+    ] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="File for what became of the encoder, as JSON.")
+    ] = None,
     attribution_texts: Annotated[
         int, typer.Option(help="That the encoder's second head learns from; 0 for none.")
     ] = 800,
@@ -76,12 +96,19 @@ def train(
     from rampart.fitting import Fitting, fit_bundle
     from rampart.models.encoder import WindowSettings
     from rampart.training.attribution import AttributionTraining
+    from rampart.training.checkpoints import Keep
     from rampart.training.encoder import EncoderTraining
+    from rampart.training.memory import MemorySettings
     from rampart.training.ngram import NgramTraining
     from rampart.training.tabular import TabularTraining
+    from rampart.training.together import Together
 
-    memory = _memory(
-        checkpointing=checkpointing, precision=precision, optimizer=optimizer, states=states
+    memory = _checked(
+        MemorySettings,
+        checkpointing=checkpointing,
+        precision=precision,
+        optimizer=optimizer,
+        states=states,
     )
     head = AttributionTraining(texts=attribution_texts, seed=seed) if attribution_texts else None
     encoder = EncoderTraining(
@@ -93,6 +120,7 @@ def train(
         learning_rate=learning_rate,
         batch_size=batch_size,
         memory=memory,
+        together=_checked(Together, gradients=gradients),
         seed=seed,
     )
     fitting = Fitting(
@@ -103,25 +131,50 @@ def train(
         ensemble=ensemble,
         cascade=CascadeSettings(tolerance=cascade_tolerance),
     )
-    manifest = fit_bundle(read_table(table), column, bundle, fitting, stage=_Lines())
+    if checkpoint_steps < 0:
+        raise InputError(f"--checkpoint-steps is {checkpoint_steps}.", "Give 0 or more.")
+    manifest = fit_bundle(
+        read_table(table),
+        column,
+        bundle,
+        fitting,
+        keep=Keep(checkpoints, checkpoint_steps) if checkpoints else None,
+        stage=_Lines(),
+        on_encoder=lambda found: _tell(found, report),
+    )
     if manifest is None:
         return
     found = {"bundle": str(bundle), "id": manifest.id, "threshold": manifest.threshold}
     print_json(found) if as_json else out.print(facts(found))
 
 
-def _memory(**given: object) -> MemorySettings:
+def _checked(kind: type[M], **given: object) -> M:
     from pydantic import ValidationError
 
-    from rampart.training.memory import MemorySettings
-
     try:
-        return MemorySettings.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
             f"{first['loc'][0]} cannot be {first['input']!r}: {first['msg']}.", "Correct it."
         ) from None
+
+
+def _tell(report: EncoderReport, path: Path | None) -> None:
+    """How quick each process was, and which holds the others up."""
+    from rampart.training.together import stragglers
+
+    if len(report.ranks) > 1:
+        for one in report.ranks:
+            err.print(
+                f"process {one.rank}: {one.texts} texts, {one.texts_a_second:g} a second, "
+                f"{one.waited:.0%} of the time waiting"
+            )
+    for slow in stragglers(report.ranks):
+        err.print(f"process {slow} holds the others up", style="yellow")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
 
 def _in_parts(encoder: EncoderTraining, micro_batch: str) -> EncoderTraining:

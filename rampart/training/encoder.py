@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.data.labelled import Labelled
@@ -22,13 +20,15 @@ from rampart.errors import TrainingError
 from rampart.features.pretrained import PACKAGED_BASE
 from rampart.models.base import Floats
 from rampart.models.encoder import WindowSettings
-from rampart.training.frozen import Cutter, FrozenStates, collate
+from rampart.training.checkpoints import Checkpoints, Keep, identity
+from rampart.training.frozen import Cutter, FrozenStates
 from rampart.training.memory import MemorySettings
 from rampart.training.network import EncoderNetwork, base_tokenizer
 from rampart.training.ranks import Ranks
+from rampart.training.together import Pace, Rank, Together
+from rampart.training.trainer import OnEpoch, Order, Steps, load_weights, run
 
 OnProgress = Callable[[int, int], None]
-_EVALUATED = 64
 
 
 class EncoderTraining(BaseModel):
@@ -43,6 +43,7 @@ class EncoderTraining(BaseModel):
         learning_rate: at its highest, after a tenth of the steps.
         batch_size: texts a step.
         memory: what is done to need less memory.
+        together: what several processes do.
         sample: texts to train on, drawn with the seed; None for all of them.
         seed: of the draw, the head's first weights, the order and the dropout.
     """
@@ -57,16 +58,25 @@ class EncoderTraining(BaseModel):
     learning_rate: float = Field(default=2e-4, gt=0)
     batch_size: int = Field(default=32, ge=1)
     memory: MemorySettings = MemorySettings()
+    together: Together = Together()
     sample: int | None = Field(default=None, ge=2)
     seed: int = 0
 
 
 class EncoderReport(BaseModel):
-    """What happened: texts trained on, epochs run, and the validation loss after each."""
+    """What happened.
+
+    Attributes:
+        texts: trained on.
+        epochs: run.
+        validation_loss: after each of them.
+        ranks: how quick each process was, since it last began.
+    """
 
     texts: int
     epochs: float
     validation_loss: list[float]
+    ranks: list[Rank] = []
 
 
 def train_encoder(
@@ -75,13 +85,25 @@ def train_encoder(
     folder: Path,
     settings: EncoderTraining | None = None,
     *,
+    keep: Keep | None = None,
     on_progress: OnProgress | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> EncoderReport:
     """Fine-tune on `train`, stop by `validation`, write the network into `folder`.
 
+    Args:
+        train: texts to train on.
+        validation: texts that say when to stop.
+        folder: where the network is written.
+        settings: of the training.
+        keep: where checkpoints are kept, and found where the same training was broken off.
+        on_progress: called with steps done and steps in all.
+        on_epoch: called with epochs done and the validation loss; where it says True, that was the
+            last one.
+
     Raises:
-        TrainingError: a split holds one class only, the base encoder cannot be read, or several
-            processes cannot share a batch.
+        TrainingError: a split holds one class only, the base encoder cannot be read, several
+            processes cannot share a batch, or the checkpoints are another training's.
     """
     from transformers import set_seed
 
@@ -109,7 +131,9 @@ def train_encoder(
         (train, validation),
         folder,
         settings,
+        keep=keep,
         on_progress=on_progress,
+        on_epoch=on_epoch,
     )
 
 
@@ -121,7 +145,9 @@ def fit_network(
     settings: EncoderTraining,
     *,
     targets: tuple[Floats, Floats] | None = None,
+    keep: Keep | None = None,
     on_progress: OnProgress | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> EncoderReport:
     """Train a network's upper layers and write it into `folder`.
 
@@ -132,30 +158,89 @@ def fit_network(
         folder: where it is written.
         settings: of the training; the base and the sample do not count.
         targets: probabilities, float64 [n] each, that are learned in place of the parts' labels.
+        keep: as for `train_encoder`; these too.
         on_progress: called with steps done and steps in all.
+        on_epoch: called with epochs done and the loss.
     """
     train, validation = parts
     ranks = Ranks.of_environment()
     share = ranks.share(settings.batch_size)
-    cut = Cutter(tokenizer, settings.window)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
     wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
-    network.checkpointing = settings.memory.checkpointing
-    with ranks.scratch("rampart-states-") as scratch:
-        shared = settings.memory.states == "disk" or ranks.local_count > 1
-        datasets = []
-        for name, part, target in zip(("train", "validation"), parts, wanted, strict=True):
-            file = scratch / f"{name}.f16" if shared else None
-            frozen = FrozenStates(cut(part.texts), part.labels, target)
-            frozen.fill(network, ranks, file, progress.frozen)
-            ranks.meet(scratch, name)
-            datasets.append(frozen)
-        report = _fit(
-            network, datasets[0], datasets[1], settings, progress, ranks=ranks, share=share
-        )
+    checkpoints = keep and Checkpoints(
+        keep.folder,
+        identity(settings, [(part.texts, y) for part, y in zip(parts, wanted, strict=True)]),
+    )
+    done = checkpoints.done() if checkpoints else None
+    if done is not None:
+        load_weights(network, done[0])
+        report = EncoderReport.model_validate(done[1])
+    else:
+        network.checkpointing = settings.memory.checkpointing
+        with ranks.scratch("rampart-states-") as scratch:
+            shared = settings.memory.states == "disk" or ranks.local_count > 1
+            cut = Cutter(tokenizer, settings.window)
+            rows = []
+            for name, part, target in zip(("train", "validation"), parts, wanted, strict=True):
+                file = scratch / f"{name}.f16" if shared else None
+                frozen = FrozenStates(cut(part.texts), part.labels, target)
+                frozen.fill(network, ranks, file, progress.frozen)
+                ranks.meet(scratch, name)
+                rows.append(frozen)
+            order = Order(settings.batch_size, [len(row) for row in rows[0].ids], settings.seed)
+            around = Steps(
+                order,
+                Pace(),
+                settings.together.gradients,
+                on_step=progress.step,
+                on_epoch=on_epoch,
+                every=keep.every if keep else 0,
+            )
+            report = _fit(network, (rows[0], rows[1]), settings, around, share, checkpoints)
     if ranks.first:
         network.save(folder, tokenizer=tokenizer, window=settings.window)
+    return report
+
+
+def _fit(
+    network: EncoderNetwork,
+    rows: tuple[FrozenStates, FrozenStates],
+    settings: EncoderTraining,
+    steps: Steps,
+    share: int,
+    checkpoints: Checkpoints | None,
+) -> EncoderReport:
+    ranks = Ranks.of_environment()
+    ranks.join(shared=checkpoints is not None)
+    arguments = {
+        "num_train_epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+        **settings.memory.arguments(share),
+        **ranks.arguments(shared=checkpoints is not None),
+    }
+    with ranks.scratch("rampart-encoder-") as scratch:
+        found = run(
+            network,
+            rows,
+            arguments,
+            scratch,
+            steps,
+            ranks=ranks,
+            patience=settings.patience,
+            checkpoints=checkpoints,
+        )
+    device = next(network.parameters()).device
+    report = EncoderReport(
+        texts=len(rows[0]),
+        epochs=found.epochs,
+        validation_loss=found.losses,
+        ranks=steps.pace.of_all(ranks.count, device),
+    )
+    if checkpoints is not None and found.best is not None and ranks.first:
+        checkpoints.finish(found.best, report)
+    network.to("cpu").eval()
     return report
 
 
@@ -179,101 +264,3 @@ class _Progress:
         if self.on_progress is not None:
             total = self.texts * 3
             self.on_progress(min(done, total), total)
-
-
-def _fit(
-    network: EncoderNetwork,
-    train: FrozenStates,
-    validation: FrozenStates,
-    settings: EncoderTraining,
-    progress: _Progress,
-    *,
-    ranks: Ranks,
-    share: int,
-) -> EncoderReport:
-    from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
-    from transformers.trainer_pt_utils import LengthGroupedSampler
-
-    # One order of the texts, by a generator that dropout does not draw from: each of several
-    # processes takes its share of every step, and the steps are those of a single one.
-    order = LengthGroupedSampler(
-        settings.batch_size,
-        lengths=[len(row) for row in train.ids],
-        generator=torch.Generator().manual_seed(settings.seed),
-    )
-
-    class Ordered(Trainer):
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
-            return order
-
-        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            """Every row once, whichever process has it; Trainer's own repeats some."""
-            with self.compute_loss_context_manager():
-                loss = _loss(self.model, validation, ranks, self.args.device)
-            found = {"eval_loss": loss}
-            self.log(found)
-            told = self.callback_handler.on_evaluate
-            self.control = told(self.args, self.state, self.control, found)  # type: ignore[has-type]
-            return found
-
-    class Tell(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            progress.step(state.global_step)
-
-    with ranks.scratch("rampart-encoder-") as scratch:
-        arguments = TrainingArguments(
-            output_dir=str(scratch),
-            num_train_epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            warmup_ratio=0.1,
-            weight_decay=0.01,
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            logging_strategy="epoch",
-            save_only_model=True,
-            load_best_model_at_end=True,
-            metric_for_best_model="eval_loss",
-            greater_is_better=False,
-            remove_unused_columns=False,
-            label_names=["labels"],
-            dataloader_pin_memory=torch.cuda.is_available(),
-            disable_tqdm=True,
-            report_to=[],
-            seed=settings.seed,
-            **settings.memory.arguments(share),
-            **ranks.arguments(),
-        )
-        trainer = Ordered(
-            model=network,
-            args=arguments,
-            train_dataset=train,
-            eval_dataset=validation,
-            data_collator=collate,
-            callbacks=[EarlyStoppingCallback(settings.patience), Tell()],
-        )
-        trainer.remove_callback(_printer())
-        trainer.train()
-        ranks.wait()
-    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    network.to("cpu").eval()
-    return EncoderReport(texts=len(train), epochs=trainer.state.epoch, validation_loss=losses)
-
-
-def _loss(network: Any, rows: FrozenStates, ranks: Ranks, device: Any) -> float:
-    """The mean loss over all rows, each process computing its share of them."""
-    lengths = np.array([len(row) for row in rows.ids])
-    own = np.argsort(lengths, kind="stable")[ranks.rank :: ranks.count]
-    network.eval()
-    total = torch.zeros(1, dtype=torch.float64, device=device)
-    with torch.inference_mode():
-        for begin in range(0, len(own), _EVALUATED):
-            batch = collate([rows[int(index)] for index in own[begin : begin + _EVALUATED]])
-            placed = {name: part.to(device) for name, part in batch.items()}
-            total += network(**placed, num_items_in_batch=1)["loss"].double()
-    return float(ranks.sum(total)) / len(rows)
-
-
-def _printer() -> Any:
-    from transformers import PrinterCallback
-
-    return PrinterCallback

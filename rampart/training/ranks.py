@@ -7,14 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any
+from typing import Any, TypeVar
 
 from rampart.errors import TrainingError
 
-_HOURS = 12
+T = TypeVar("T")
+# The others wait for the first while it goes on alone; not where they find the end in checkpoints.
+_WAIT_SECONDS = 12 * 3600
+_LOST_SECONDS = 1800
 _POLL = 0.02
 
 
@@ -84,8 +88,12 @@ class Ranks:
             )
         return batch // self.count
 
-    def arguments(self) -> dict[str, Any]:
-        """What transformers' Trainer has to be told."""
+    def arguments(self, *, shared: bool = False) -> dict[str, Any]:
+        """What transformers' Trainer has to be told.
+
+        Args:
+            shared: whether all machines see the checkpoints.
+        """
         import torch
 
         gpu = torch.cuda.is_available()
@@ -95,10 +103,9 @@ class Ranks:
             "use_cpu": not gpu,
             "ddp_backend": "nccl" if gpu else "gloo",
             "ddp_find_unused_parameters": False,
-            # The others wait for the first while it goes on alone.
-            "ddp_timeout": _HOURS * 3600,
-            # Each machine reads the best checkpoint from its own disk.
-            "save_on_each_node": True,
+            "ddp_timeout": _LOST_SECONDS if shared else _WAIT_SECONDS,
+            # Else each machine reads the best checkpoint from its own disk.
+            "save_on_each_node": not shared,
         }
 
     @contextmanager
@@ -133,6 +140,34 @@ class Ranks:
         while not all(path.exists() for path in others):
             time.sleep(_POLL)
 
+    def join(self, *, shared: bool) -> None:
+        """Meet the others of a torchrun that may start all of them again.
+
+        Its store lives as long as it does, with the addresses of processes that are lost: what a
+        later attempt writes has a name of its own.
+
+        Args:
+            shared: as for `arguments`.
+        """
+        import torch
+        import torch.distributed as dist
+
+        kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        if self.count == 1 or dist.is_initialized() or not kept:
+            return
+        wait = timedelta(seconds=_LOST_SECONDS if shared else _WAIT_SECONDS)
+        store = dist.TCPStore(
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), self.count, timeout=wait
+        )
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        dist.init_process_group(
+            "nccl" if torch.cuda.is_available() else "gloo",
+            store=dist.PrefixStore(f"rampart-{attempt}", store),
+            rank=self.rank,
+            world_size=self.count,
+            timeout=wait,
+        )
+
     def wait(self) -> None:
         """Until all have come here; nothing where there are no others."""
         import torch.distributed
@@ -148,10 +183,21 @@ class Ranks:
             torch.distributed.all_reduce(own)
         return own
 
-    def leave(self) -> None:
-        """Part from the others, when all are done."""
+    def told(self, said: T) -> T:
+        """What the first process says, by each of them."""
+        import torch.distributed
+
+        if self.count == 1 or not torch.distributed.is_initialized():
+            return said
+        box = [said]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def leave(self, *, wait: bool = True) -> None:
+        """Part from the others, when all are done or at once."""
         import torch.distributed
 
         if self.count > 1 and torch.distributed.is_initialized():
-            torch.distributed.barrier()
+            if wait:
+                torch.distributed.barrier()
             torch.distributed.destroy_process_group()

@@ -28,6 +28,7 @@ COMPONENTS = _all()
 def test_the_components_are_those_of_the_pipelines() -> None:
     assert set(COMPONENTS) == {
         "ingest", "clean", "split", "train_ngram", "train_tabular", "train_encoder", "export_onnx",
+        "train_together",
         "choose_encoder",
         "train_attribution", "combine", "evaluate", "explain", "gate", "register",
         "publish", "deploy", "report",

@@ -7,6 +7,7 @@ from shutil import copytree
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 from kfp import dsl
 
@@ -89,9 +90,12 @@ def test_for_a_gpu_the_graph_in_half_floats_goes_along(
     assert {path.name for path in folder.iterdir()} == {
         "model.onnx", "model.half.onnx", "tokenizer.json", "config.json",
     }  # fmt: skip
-    size, exact_size = ((one).stat().st_size for one in
-                        (folder / "model.half.onnx", whole / "model.onnx"))  # fmt: skip
-    assert size < 0.7 * exact_size
+    # What is around the weights of so small a network is larger than they are.
+    size, exact_size = (
+        sum(len(one.raw_data) for one in onnx.load(path).graph.initializer)
+        for path in (folder / "model.half.onnx", whole / "model.onnx")
+    )
+    assert size < 0.55 * exact_size
     # The CPU can run it too, if slowly.
     copytree(folder, tmp_path / "half")
     (tmp_path / "half" / "model.half.onnx").replace(tmp_path / "half" / "model.onnx")

@@ -65,6 +65,7 @@ def test_only_what_speaks_to_mlflow_is_told_its_credentials(compiled: Any) -> No
     name, _, platform = compiled
     told = {
         "training": {"exec-gate", "exec-register"},
+        "distributed": {"exec-gate", "exec-register"},
         "deployment": {"exec-publish", "exec-deploy"},
     }
     found = {label for label, said in platform.items() if "secretAsEnv" in said}

@@ -1,0 +1,1 @@
+"""Training jobs: processes that train one bundle together, in pods or on this machine."""

@@ -1,0 +1,138 @@
+"""One training, wherever it runs: its table goes there, its bundle comes back, nothing stays.
+
+It is named by what it is of: the table's content and its options. Broken off and started again, the
+same training finds its job and its checkpoints, whichever run it is then part of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shutil import copyfile, copytree, rmtree
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.follow import follow
+from jobs.here import run_here
+from jobs.job import CLAIM, DATA, IMAGE, TrainingJob
+from rampart.bundle.store import read_manifest
+from rampart.errors import InputError, JobError
+from rampart.settings import user_cache
+from rollout.cluster import Cluster, own_namespace
+
+Tell = Callable[[str], None]
+Where = Literal["here", "PyTorchJob", "TrainJob"]
+
+
+class Place(BaseModel):
+    """Where a training runs.
+
+    Attributes:
+        where: torchrun in this process, or a job of a cluster.
+        processes: that train together.
+        restarts: of each, until the training has failed.
+        namespace: of the job; this pod's own where it is empty.
+        shared: where the claim `rampart-training` is here; the job's pods have it at /data.
+        image: of the job's pods; that of manifests/training if empty.
+        cpu: cores that each pod asks for.
+        memory: that each pod asks for.
+        deadline_seconds: after which the job has failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: Where = "here"
+    processes: int = Field(default=1, ge=1)
+    restarts: int = Field(default=3, ge=0)
+    namespace: str = ""
+    shared: Path = Path(DATA)
+    image: str = ""
+    cpu: str = "2"
+    memory: str = "4Gi"
+    deadline_seconds: int = 21_600
+
+
+def train(
+    table: Path, bundle: Path, options: Sequence[str], place: Place, tell: Tell
+) -> dict[str, Any]:
+    """Train a bundle, and return the report of its encoder.
+
+    Args:
+        table: split messages.
+        bundle: folder that it goes to.
+        options: of `rampart train`, but for paths.
+        place: where it runs.
+        tell: is given what the processes print.
+
+    Raises:
+        InputError: the place cannot be what is said of it.
+        JobError: the training failed.
+        RolloutError: the API server refuses.
+    """
+    name = f"rampart-training-{_named(table, options)}"
+    if place.where == "here":
+        folder = user_cache() / "training" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments = [f"--table={table}", *options, *_paths(folder)]
+        run_here(arguments, tell, processes=place.processes, restarts=place.restarts)
+    else:
+        folder = place.shared / name
+        _in_a_cluster(table, folder, options, place, tell)
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    # What is whole is told from what is not by its manifest, which is checked as it is read.
+    read_manifest(folder / "bundle")
+    copytree(folder / "bundle", bundle, dirs_exist_ok=True)
+    rmtree(folder)
+    return report
+
+
+def _named(table: Path, options: Sequence[str]) -> str:
+    with table.open("rb") as file:
+        told = hashlib.file_digest(file, "sha256")
+    told.update("\n".join(options).encode())
+    return told.hexdigest()[:12]
+
+
+def _in_a_cluster(
+    table: Path, folder: Path, options: Sequence[str], place: Place, tell: Tell
+) -> None:
+    if not place.shared.is_dir():
+        raise JobError(
+            f"The claim {CLAIM} is not mounted at {place.shared}.",
+            "Submit the pipeline by `rampart pipeline submit distributed`, which mounts it.",
+        )
+    folder.mkdir(exist_ok=True)
+    part = folder / "split.part"
+    copyfile(table, part)
+    part.replace(folder / "split.parquet")
+    there = Path(DATA) / folder.name
+    try:
+        job = TrainingJob(
+            name=folder.name,
+            kind=place.where,
+            processes=place.processes,
+            arguments=(f"--table={there / 'split.parquet'}", *options, *_paths(there)),
+            image=place.image or IMAGE,
+            cpu=place.cpu,
+            memory=place.memory,
+            restarts=place.restarts,
+            deadline_seconds=place.deadline_seconds,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"A training job's {first['loc'][0]} cannot be {first['input']!r}: {first['msg']}.",
+            "Correct it.",
+        ) from None
+    follow(Cluster.configured(place.namespace or own_namespace()), job, tell)
+
+
+def _paths(folder: Path) -> list[str]:
+    return [
+        f"--bundle={folder / 'bundle'}",
+        f"--checkpoints={folder / 'checkpoints'}",
+        f"--report={folder / 'report.json'}",
+    ]
