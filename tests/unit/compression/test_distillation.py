@@ -60,7 +60,7 @@ def test_a_student_of_one_layer_learns_what_it_is_taught_and_not_the_labels(
     )
     for probability in (taught, doubting):
         assert roc_auc_score(VALIDATION.labels, probability) > 0.95
-    assert np.ptp(taught) > 0.8
+    assert np.ptp(taught) > 0.6
     assert np.ptp(doubting) < 0.5
 
 
