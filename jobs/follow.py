@@ -7,14 +7,12 @@ and it is the same job or none (its mark says so). Whoever is told to stop takes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
-from jobs.job import MARK, TrainingJob
-from rampart.errors import OUTCOMES, JobError, RolloutError
-from rollout.cluster import POD, Cluster, ConflictError
+from jobs.job import MARK, Tell, TrainingJob
+from rampart.errors import OUTCOMES, JobError
+from rollout.cluster import POD, Cluster, ConflictError, MissingError
 
-Tell = Callable[[str], None]
 _POLL_SECONDS = 1.0
 _STUCK_SECONDS = 300.0
 # A container that waits for one of these waits for a person.
@@ -29,6 +27,7 @@ _STUCK = frozenset(
         "Unschedulable",
     }
 )
+_HINT = "Read the lines above; what was trained so far is in its checkpoints."
 _LAST_LINES = 5
 _KEPT_LINES = 20
 
@@ -57,7 +56,7 @@ def follow(
             if state == "succeeded":
                 return
             if state:
-                raise JobError(f"The {job.kind} {job.name} {state}: {pods.reason(why)}.", pods.hint)
+                raise JobError(f"The {job.kind} {job.name} {state}: {pods.reason(why)}.", _HINT)
             pods.refuse_stuck(stuck_seconds)
             time.sleep(_POLL_SECONDS)
     finally:
@@ -77,13 +76,9 @@ def _create(cluster: Cluster, job: TrainingJob, tell: Tell) -> None:
                 f"Delete it (`kubectl delete {job.kind.lower()} {job.name}`), or choose a name.",
             ) from None
         tell(f"{job.kind} {job.name} is there already, and is followed")
-    except RolloutError as error:
-        if "(404)" in error.problem:
-            operator = "Training Operator" if job.kind == "PyTorchJob" else "Kubeflow Trainer v2"
-            raise JobError(
-                f"The cluster knows no {job.kind}.", f"Install the {operator}."
-            ) from error
-        raise
+    except MissingError as error:
+        operator = "Training Operator" if job.kind == "PyTorchJob" else "Kubeflow Trainer v2"
+        raise JobError(f"The cluster knows no {job.kind}.", f"Install the {operator}.") from error
     else:
         tell(f"{job.kind} {job.name} of {job.processes} processes is created")
 
@@ -105,8 +100,6 @@ def _state(cluster: Cluster, job: TrainingJob) -> tuple[str, str]:
 
 class Pods:
     """A job's pods as they come and go: their lines, their ends, and what they wait for."""
-
-    hint = "Read the lines above; what was trained so far is in its checkpoints."
 
     def __init__(self, cluster: Cluster, job: TrainingJob, tell: Tell) -> None:
         self.cluster = cluster

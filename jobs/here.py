@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from jobs.job import Tell
 from rampart.errors import JobError
 
-Tell = Callable[[str], None]
 _GRACE_SECONDS = 20
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -22,6 +23,8 @@ IMAGE = f"rampart-trainer:{__version__}"
 CLAIM = "rampart-training"
 DATA = "/data"
 MARK = "rampart.io/training"
+# What is given a line of what happens.
+Tell = Callable[[str], None]
 _LABELS = {"app.kubernetes.io/part-of": "rampart"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copyfile, copytree, rmtree
 from typing import Any, Literal
@@ -17,13 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.follow import follow
 from jobs.here import run_here
-from jobs.job import CLAIM, DATA, IMAGE, TrainingJob
+from jobs.job import CLAIM, DATA, IMAGE, Tell, TrainingJob
 from rampart.bundle.store import read_manifest
 from rampart.errors import InputError, JobError
 from rampart.settings import user_cache
 from rollout.cluster import Cluster, own_namespace
 
-Tell = Callable[[str], None]
 Where = Literal["here", "PyTorchJob", "TrainJob"]
 
 

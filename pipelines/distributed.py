@@ -5,12 +5,8 @@ from kfp import dsl
 from components.data.clean import clean
 from components.data.ingest import ingest
 from components.data.split import split
-from components.deploy.register import register
-from components.evaluate.evaluate import evaluate
-from components.evaluate.explain import explain
-from components.evaluate.gate import gate
 from components.train.pytorchjob import train_together
-from pipelines.training import Trained
+from pipelines.training import Trained, judged
 
 
 @dsl.pipeline(
@@ -127,34 +123,12 @@ def distributed(
             cascade_tolerance=cascade_tolerance,
             seed=seed,
         ).set_display_name("train together" if column == "split" else "no training on the past")
-    measured = evaluate(
-        table=table,
-        candidate=fitted["split"].outputs["candidate"],
-        from_the_past=fitted["time_split"].outputs["candidate"],
+    return judged(
+        table,
+        fitted["split"].outputs["candidate"],
+        fitted["time_split"].outputs["candidate"],
         uri=uri,
-    )
-    explained = explain(table=table, bundle=measured.outputs["bundle"], seed=seed)
-    decided = gate(
-        table=table,
-        bundle=measured.outputs["bundle"],
-        predictions=measured.outputs["predictions"],
+        seed=seed,
         tracking_uri=tracking_uri,
         model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    registered = register(
-        bundle=measured.outputs["bundle"],
-        decision=decided.outputs["decision"],
-        evaluation=measured.outputs["evaluation"],
-        report=measured.outputs["report"],
-        tracking_uri=tracking_uri,
-        model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    return Trained(
-        bundle=measured.outputs["bundle"],
-        report=measured.outputs["report"],
-        explanations=explained.outputs["explanations"],
-        table=table,
-        version=registered.outputs["version"],
-        alias=registered.outputs["alias"],
-        reason=registered.outputs["reason"],
     )

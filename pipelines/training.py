@@ -4,7 +4,7 @@ The models are fitted twice by the same steps: on the campaign split, whose bund
 the time split, which shows what becomes of quality when the world goes on.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kfp import dsl
 
@@ -34,6 +34,60 @@ class Trained(NamedTuple):
     version: int
     alias: str
     reason: str
+
+
+def judged(
+    table: Any,
+    candidate: Any,
+    from_the_past: Any,
+    *,
+    uri: Any,
+    seed: Any,
+    tracking_uri: Any,
+    model_name: Any,
+) -> Trained:
+    """The steps from a fitted bundle to a registered one, as part of the pipeline that calls this.
+
+    Args:
+        table: the split data.
+        candidate: the bundle of the campaign split.
+        from_the_past: the bundle of the time split; an empty folder where there is none.
+        uri: of the source.
+        seed: of the draw of messages that are explained.
+        tracking_uri: of MLflow.
+        model_name: the registered model's.
+    """
+    measured = evaluate(
+        table=table,
+        candidate=candidate,
+        from_the_past=from_the_past,
+        uri=uri,
+    )
+    explained = explain(table=table, bundle=measured.outputs["bundle"], seed=seed)
+    decided = gate(
+        table=table,
+        bundle=measured.outputs["bundle"],
+        predictions=measured.outputs["predictions"],
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+    ).set_caching_options(enable_caching=False)
+    registered = register(
+        bundle=measured.outputs["bundle"],
+        decision=decided.outputs["decision"],
+        evaluation=measured.outputs["evaluation"],
+        report=measured.outputs["report"],
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+    ).set_caching_options(enable_caching=False)
+    return Trained(
+        bundle=measured.outputs["bundle"],
+        report=measured.outputs["report"],
+        explanations=explained.outputs["explanations"],
+        table=table,
+        version=registered.outputs["version"],
+        alias=registered.outputs["alias"],
+        reason=registered.outputs["reason"],
+    )
 
 
 @dsl.pipeline(name="fit", description="Fit the models on one split and combine them.")
@@ -219,34 +273,12 @@ def training(
             ensemble=ensemble,
             cascade_tolerance=cascade_tolerance,
         ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
-    measured = evaluate(
-        table=table,
-        candidate=fitted["split"].output,
-        from_the_past=fitted["time_split"].output,
+    return judged(
+        table,
+        fitted["split"].output,
+        fitted["time_split"].output,
         uri=uri,
-    )
-    explained = explain(table=table, bundle=measured.outputs["bundle"], seed=seed)
-    decided = gate(
-        table=table,
-        bundle=measured.outputs["bundle"],
-        predictions=measured.outputs["predictions"],
+        seed=seed,
         tracking_uri=tracking_uri,
         model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    registered = register(
-        bundle=measured.outputs["bundle"],
-        decision=decided.outputs["decision"],
-        evaluation=measured.outputs["evaluation"],
-        report=measured.outputs["report"],
-        tracking_uri=tracking_uri,
-        model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    return Trained(
-        bundle=measured.outputs["bundle"],
-        report=measured.outputs["report"],
-        explanations=explained.outputs["explanations"],
-        table=table,
-        version=registered.outputs["version"],
-        alias=registered.outputs["alias"],
-        reason=registered.outputs["reason"],
     )

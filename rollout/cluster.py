@@ -66,6 +66,10 @@ class ConflictError(RolloutError):
     """Somebody else owns what was to be written, or wrote it meanwhile."""
 
 
+class MissingError(RolloutError):
+    """There is no such resource, or no such kind of one."""
+
+
 class Cluster:
     """One namespace of an API server.
 
@@ -120,7 +124,7 @@ class Cluster:
 
     def get(self, kind: Kind, name: str) -> Document | None:
         """A resource, or None where there is none of that name."""
-        found: Document | None = self._asked("GET", kind.path(self.namespace, name), missing=True)
+        found: Document | None = self._asked("GET", kind.path(self.namespace, name), absent=(404,))
         return found
 
     def all(self, kind: Kind, selector: str) -> list[Document]:
@@ -167,7 +171,7 @@ class Cluster:
     def delete(self, kind: Kind, name: str) -> None:
         """Remove a resource and what belongs to it; none of that name is no error."""
         body = {"propagationPolicy": "Background"}
-        self._asked("DELETE", kind.path(self.namespace, name), body=body, missing=True)
+        self._asked("DELETE", kind.path(self.namespace, name), body=body, absent=(404,))
 
     def tell(self, kind: Kind, name: str, *, reason: str, note: str, warning: bool = False) -> None:
         """Leave an event at a resource, for `kubectl describe`."""
@@ -207,7 +211,7 @@ class Cluster:
         query = {"timestamps": "true", "previous": str(previous).lower()}
         query |= {"sinceTime": since} if since else {}
         path = f"{POD.path(self.namespace, pod)}/log"
-        found = self._asked("GET", path, query=query, missing=True, absent=(400,), form="str")
+        found = self._asked("GET", path, query=query, absent=(400, 404), form="str")
         return str(found or "")
 
     def _asked(
@@ -218,7 +222,6 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         content: str = "application/json",
-        missing: bool = False,
         absent: tuple[int, ...] = (),
         form: str = "object",
     ) -> Any:
@@ -243,7 +246,7 @@ class Cluster:
         try:
             return self._patiently(call, writes=method != "GET")
         except ApiException as error:
-            if (error.status == 404 and missing) or error.status in absent:
+            if error.status in absent:
                 return None
             raise _refusal(error, method, path) from error
 
@@ -305,4 +308,5 @@ def _refusal(error: Any, method: str, path: str) -> RolloutError:
             f"{method} {what} is not allowed: {said}.",
             "Give the service account manifests/pipelines/access.yaml.",
         )
-    return RolloutError(f"{method} {what} was refused ({error.status}): {said}.")
+    refused = MissingError if error.status == 404 else RolloutError
+    return refused(f"{method} {what} was refused ({error.status}): {said}.")

@@ -80,7 +80,7 @@ def train_together(
     from jobs.training import Place, train
     from rampart.data.splits import has_both
     from rampart.data.tables import read_table
-    from rampart.training.together import Rank, stragglers
+    from rampart.training.pace import Rank, stragglers
 
     def tell(line: str) -> None:
         print(line, flush=True)  # noqa: T201 - the step's log

@@ -162,7 +162,7 @@ def _checked(kind: type[M], **given: object) -> M:
 
 def _tell(report: EncoderReport, path: Path | None) -> None:
     """How quick each process was, and which holds the others up."""
-    from rampart.training.together import stragglers
+    from rampart.training.pace import stragglers
 
     if len(report.ranks) > 1:
         for one in report.ranks:

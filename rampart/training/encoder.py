@@ -24,8 +24,9 @@ from rampart.training.checkpoints import Checkpoints, Keep, identity
 from rampart.training.frozen import Cutter, FrozenStates
 from rampart.training.memory import MemorySettings
 from rampart.training.network import EncoderNetwork, base_tokenizer
+from rampart.training.pace import Pace, Rank
 from rampart.training.ranks import Ranks
-from rampart.training.together import Pace, Rank, Together
+from rampart.training.together import Together
 from rampart.training.trainer import OnEpoch, Order, Steps, load_weights, run
 
 OnProgress = Callable[[int, int], None]

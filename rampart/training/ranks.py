@@ -101,9 +101,9 @@ class Ranks:
             return {}
         return {
             "use_cpu": not gpu,
-            "ddp_backend": "nccl" if gpu else "gloo",
+            "ddp_backend": _backend(),
             "ddp_find_unused_parameters": False,
-            "ddp_timeout": _LOST_SECONDS if shared else _WAIT_SECONDS,
+            "ddp_timeout": _patience(shared=shared),
             # Else each machine reads the best checkpoint from its own disk.
             "save_on_each_node": not shared,
         }
@@ -149,19 +149,18 @@ class Ranks:
         Args:
             shared: as for `arguments`.
         """
-        import torch
         import torch.distributed as dist
 
         kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         if self.count == 1 or dist.is_initialized() or not kept:
             return
-        wait = timedelta(seconds=_LOST_SECONDS if shared else _WAIT_SECONDS)
+        wait = timedelta(seconds=_patience(shared=shared))
         store = dist.TCPStore(
             os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), self.count, timeout=wait
         )
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         dist.init_process_group(
-            "nccl" if torch.cuda.is_available() else "gloo",
+            _backend(),
             store=dist.PrefixStore(f"rampart-{attempt}", store),
             rank=self.rank,
             world_size=self.count,
@@ -201,3 +200,15 @@ class Ranks:
             if wait:
                 torch.distributed.barrier()
             torch.distributed.destroy_process_group()
+
+
+def _patience(*, shared: bool) -> int:
+    """Seconds that a process waits for the others."""
+    return _LOST_SECONDS if shared else _WAIT_SECONDS
+
+
+def _backend() -> str:
+    """What tensors are passed on by."""
+    import torch
+
+    return "nccl" if torch.cuda.is_available() else "gloo"

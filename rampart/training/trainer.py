@@ -25,8 +25,9 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from rampart.training.checkpoints import Checkpoints
 from rampart.training.frozen import FrozenStates, collate
+from rampart.training.pace import Pace
 from rampart.training.ranks import Ranks
-from rampart.training.together import Gradients, Pace, pass_on
+from rampart.training.together import Gradients, pass_on
 
 OnEpoch = Callable[[int, float], bool]
 _EVALUATED = 64
@@ -156,8 +157,7 @@ class Ordered(Trainer):
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Trainer names a CPU by a number where there are several processes; torch knows none."""
-        if checkpoint is None or self.is_fsdp_enabled:
-            super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
             return
         for part, file in ((self.optimizer, OPTIMIZER_NAME), (self.lr_scheduler, SCHEDULER_NAME)):
             state = torch.load(Path(checkpoint) / file, map_location="cpu", weights_only=True)

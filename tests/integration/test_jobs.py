@@ -51,7 +51,7 @@ def test_two_processes_leave_a_bundle_and_how_quick_each_was_and_nothing_else(
     assert list(cache.iterdir()) == []
 
 
-def test_a_training_that_fails_says_why_and_takes_up_where_it_was(
+def test_a_training_that_fails_says_why_and_leaves_no_bundle(
     table: Path, base_encoder: Path, cache: Path, tmp_path: Path
 ) -> None:
     place = Place(where="here", processes=2, restarts=0)

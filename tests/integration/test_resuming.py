@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(__file__).with_name("one_or_more.py")
-TORCHRUN = Path(sys.executable).with_name("torchrun")
+from tests.integration.launch import Trains
+from tests.integration.launch import found as _found
+
 pytestmark = pytest.mark.slow
-
-
-class Trains:
-    """Runs the program on one base encoder."""
-
-    def __init__(self, base: Path, tmp_path: Path) -> None:
-        self.base = base
-        self.folder = tmp_path
-
-    def __call__(
-        self, count: int, *more: str, micro: int = 8, restarts: int = 0
-    ) -> subprocess.CompletedProcess:
-        launcher = [str(TORCHRUN), "--standalone", f"--nproc-per-node={count}"]
-        launcher += [f"--max-restarts={restarts}", "--monitor-interval=0.1"]
-        command = [*(launcher if count > 1 else [sys.executable]), str(PROGRAM), str(self.base)]
-        return subprocess.run(
-            [*command, str(self.folder / "network"), str(micro), "float32", *more],
-            capture_output=True, text=True, timeout=240, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-
-
-def _found(done: subprocess.CompletedProcess) -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +16,7 @@ from rampart.bundle.store import read_manifest
 from rampart.data.tables import write_table
 from rampart.inference.engine import Engine
 from tests.conftest import mails, split_table
-
-ROOT = Path(__file__).resolve().parents[2]
-TORCHRUN = Path(sys.executable).with_name("torchrun")
+from tests.integration.launch import TORCHRUN, Trains, found
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +75,10 @@ def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
 
 @pytest.mark.slow
 def test_several_processes_come_to_what_one_comes_to(base_encoder: Path, tmp_path: Path) -> None:
-    program = [str(Path(__file__).with_name("one_or_more.py")), str(base_encoder)]
+    trains = Trains(base_encoder, tmp_path)
 
     def trained(count: int, micro: int) -> dict[str, Any]:
-        folder = tmp_path / f"{count}-{micro}"
-        launcher = [str(TORCHRUN), "--standalone", f"--nproc-per-node={count}"]
-        done = subprocess.run(
-            [*(launcher if count > 1 else [sys.executable]), *program, str(folder), str(micro)],
-            capture_output=True, text=True, timeout=240, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        return found(trains(count, micro=micro))
 
     alone = trained(1, 16)
     for other in (trained(2, 8), trained(2, 4)):

@@ -20,7 +20,7 @@ from tests.conftest import labelled
 
 TRAIN, VALIDATION = labelled(120, 5), labelled(60, 6)
 QUICK = SETTINGS.model_copy(
-    update={"batch_size": 16, "learning_rate": 5e-3, "epochs": 4, "patience": 4}
+    update={"batch_size": 16, "learning_rate": 5e-3, "epochs": 6, "patience": 6}
 )
 
 
@@ -60,7 +60,7 @@ def test_a_student_of_one_layer_learns_what_it_is_taught_and_not_the_labels(
     )
     for probability in (taught, doubting):
         assert roc_auc_score(VALIDATION.labels, probability) > 0.95
-    assert np.ptp(taught) > 0.6
+    assert np.ptp(taught) > 0.8
     assert np.ptp(doubting) < 0.5
 
 
