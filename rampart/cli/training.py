@@ -63,6 +63,13 @@ def train(
             help="How several processes pass them on: float32, float16, bfloat16 or powersgd."
         ),
     ] = "float32",
+    sharding: Annotated[
+        str,
+        typer.Option(
+            help="What each of several processes holds of the trained layers: all of them (none), "
+            "or a share (fsdp)."
+        ),
+    ] = "none",
     checkpoints: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +127,7 @@ def train(
         learning_rate=learning_rate,
         batch_size=batch_size,
         memory=memory,
-        together=_checked(Together, gradients=gradients),
+        together=_checked(Together, gradients=gradients, sharding=sharding),
         seed=seed,
     )
     fitting = Fitting(

@@ -162,8 +162,17 @@ def fit_network(
         keep: as for `train_encoder`; these too.
         on_progress: called with steps done and steps in all.
         on_epoch: called with epochs done and the loss.
+
+    Raises:
+        TrainingError: the optimizer cannot be sharded, several processes cannot share a batch, or
+            the checkpoints are another training's.
     """
     train, validation = parts
+    if settings.together.sharding == "fsdp" and settings.memory.optimizer != "adamw":
+        raise TrainingError(
+            f"{settings.memory.optimizer} cannot be sharded: its rows and columns are whole.",
+            "Choose adamw, or do without sharding.",
+        )
     ranks = Ranks.of_environment()
     share = ranks.share(settings.batch_size)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
@@ -230,6 +239,7 @@ def _fit(
             steps,
             ranks=ranks,
             patience=settings.patience,
+            together=settings.together,
             checkpoints=checkpoints,
         )
     device = next(network.parameters()).device

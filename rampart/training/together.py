@@ -1,20 +1,21 @@
 """How processes that train one network together pass on its gradients.
 
 Every process holds the whole network (DDP), and a hook averages its gradients, in full or in fewer
-bits.
+bits; or each holds a share of it (FSDP, sharded.py).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 import torch.distributed as dist
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from rampart.training.pace import Pace
 
 Gradients = Literal["float32", "float16", "bfloat16", "powersgd"]
+Sharding = Literal["none", "fsdp"]
 # PowerSGD keeps to plain averages while gradients still change much.
 _PLAIN_STEPS = 10
 
@@ -25,11 +26,20 @@ class Together(BaseModel):
     Attributes:
         gradients: how they are passed on: as they are, in 16 bits, or by PowerSGD as products of
             thin matrices, with what was left out added to the next step's.
+        sharding: whether each process holds all of the trained layers, their gradients and the
+            optimizer's numbers, or its share of them (FSDP).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gradients: Gradients = "float32"
+    sharding: Sharding = "none"
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.sharding == "fsdp" and self.gradients == "powersgd":
+            raise ValueError("powersgd needs whole gradients; choose bfloat16, or sharding none")
+        return self
 
 
 def pass_on(network: Any, gradients: Gradients, pace: Pace) -> None:

@@ -16,21 +16,20 @@ import torch
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
 )
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from rampart.training.checkpoints import Checkpoints
 from rampart.training.frozen import FrozenStates, collate
+from rampart.training.ordered import Ordered
 from rampart.training.pace import Pace
 from rampart.training.ranks import Ranks
-from rampart.training.together import Gradients, pass_on
+from rampart.training.sharded import Sharded
+from rampart.training.together import Gradients, Together, pass_on
 
 OnEpoch = Callable[[int, float], bool]
-_EVALUATED = 64
 
 
 class Order(LengthGroupedSampler):
@@ -123,56 +122,6 @@ class Steps(TrainerCallback):
             control.should_training_stop = True
 
 
-class Ordered(Trainer):
-    """Trainer with an order, an evaluation and checkpoints of our own."""
-
-    steps: Steps
-    ranks: Ranks
-    checkpoints: Checkpoints | None
-
-    def compute_loss(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
-        """Trainer's, with the texts counted."""
-        self.steps.pace.texts += len(inputs["labels"])
-        return super().compute_loss(model, inputs, *given, **named)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Every row once, whichever process has it; Trainer's own repeats some."""
-        with self.compute_loss_context_manager():
-            loss = _loss(self.model, self.eval_dataset, self.ranks, self.args.device)
-        found = {"eval_loss": loss}
-        self.log(found)
-        told = self.callback_handler.on_evaluate
-        self.control = told(self.args, self.state, self.control, found)  # type: ignore[has-type]
-        return found
-
-    def compare_trainer_and_checkpoint_args(self, *_: Any) -> None:
-        """`Checkpoints` has compared what counts; how many rows are computed at once does not."""
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
-        return self.steps.order
-
-    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002
-        """By their numbers: the times of shared storage are not to be relied on."""
-        super()._rotate_checkpoints(use_mtime=False, output_dir=output_dir)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Trainer names a CPU by a number where there are several processes; torch knows none."""
-        if checkpoint is None:
-            return
-        for part, file in ((self.optimizer, OPTIMIZER_NAME), (self.lr_scheduler, SCHEDULER_NAME)):
-            state = torch.load(Path(checkpoint) / file, map_location="cpu", weights_only=True)
-            part.load_state_dict(state)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        # How many rows a process takes at once is not the training's, but this run's.
-        self.state.train_batch_size = None
-        super()._save_checkpoint(model, trial)
-        self.ranks.wait()
-        if self.checkpoints is not None and self.ranks.first:
-            self.checkpoints.seal(self.state.global_step)
-        self.ranks.wait()
-
-
 class Outcome(NamedTuple):
     """What a run came to: losses after each epoch, epochs done, and where the best weights are."""
 
@@ -190,6 +139,7 @@ def run(
     *,
     ranks: Ranks,
     patience: int,
+    together: Together,
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train a network's upper layers, stop early, and leave it with its best weights.
@@ -202,6 +152,7 @@ def run(
         steps: what happens around them.
         ranks: the processes.
         patience: epochs without a lower validation loss before it stops.
+        together: what several processes do.
         checkpoints: that the training goes on from, and leaves.
     """
     kept = checkpoints is not None
@@ -226,7 +177,8 @@ def run(
         report_to=[],
         **arguments,
     )
-    trainer = Ordered(
+    kind = Sharded if together.sharding == "fsdp" and ranks.count > 1 else Ordered
+    trainer = kind(
         model=network,
         args=told,
         train_dataset=rows[0],
@@ -238,6 +190,7 @@ def run(
     steps.wrapped = lambda: trainer.model_wrapped
     trainer.remove_callback(PrinterCallback)
     begun = ranks.told(checkpoints.latest() if checkpoints and ranks.first else None)
+    trainer.share(together.gradients)
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     ranks.wait()
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
@@ -251,17 +204,3 @@ def load_weights(network: Any, checkpoint: Path) -> None:
 
     load_model(network, str(checkpoint / "model.safetensors"))
     network.eval()
-
-
-def _loss(network: Any, rows: FrozenStates, ranks: Ranks, device: Any) -> float:
-    """The mean loss over all rows, each process computing its share of them."""
-    lengths = np.array([len(row) for row in rows.ids])
-    own = np.argsort(lengths, kind="stable")[ranks.rank :: ranks.count]
-    network.eval()
-    total = torch.zeros(1, dtype=torch.float64, device=device)
-    with torch.inference_mode():
-        for begin in range(0, len(own), _EVALUATED):
-            batch = collate([rows[int(index)] for index in own[begin : begin + _EVALUATED]])
-            placed = {name: part.to(device) for name, part in batch.items()}
-            total += network(**placed, num_items_in_batch=1)["loss"].double()
-    return float(ranks.sum(total)) / len(rows)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from rampart.bundle.store import read_manifest
 from rampart.data.tables import write_table
 from rampart.inference.engine import Engine
 from tests.conftest import mails, split_table
-from tests.integration.launch import TORCHRUN, Trains, found
+from tests.integration.launch import TORCHRUN
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +70,6 @@ def test_several_processes_train_one_encoder_and_the_first_writes_the_bundle(
     assert manifest.parameters["processes"] == "2"
     assert done.stderr.count("Train the encoder\n") == 1
     assert _right(tmp_path / "bundle") > 0.9
-
-
-@pytest.mark.slow
-def test_several_processes_come_to_what_one_comes_to(base_encoder: Path, tmp_path: Path) -> None:
-    trains = Trains(base_encoder, tmp_path)
-
-    def trained(count: int, micro: int) -> dict[str, Any]:
-        return found(trains(count, micro=micro))
-
-    alone = trained(1, 16)
-    for other in (trained(2, 8), trained(2, 4)):
-        assert other["losses"] == pytest.approx(alone["losses"], abs=1e-4)
-        # A key's bias changes nothing, and is left with the noise of zero.
-        assert other["weights"] == pytest.approx(alone["weights"], rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.slow

@@ -72,6 +72,10 @@ def _job() -> dict[str, Any]:
         container["args"] += ["--epochs=1", "--attribution-texts=0", "--json"]
         container["resources"] = {"requests": {"cpu": "100m", "memory": "1Gi"}}
         container["env"][0]["value"] = "1"
+        container |= {
+            "image": IMAGE,
+            "command": ["/opt/venv/bin/python", "-m", "rampart.cli", "train"],
+        }
     return dict(json.loads(json.dumps(job)))
 
 
