@@ -24,7 +24,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
 	benchmark-compression benchmark-endurance benchmark-protocol \
-	benchmark-loading benchmark-pod-start benchmark-training-memory benchmark-scaling \
+	benchmark-loading benchmark-pod-start benchmark-training-memory benchmark-training-timeline benchmark-scaling \
 	clean distclean
 
 help: ## List the targets
@@ -148,6 +148,9 @@ benchmark-loading: setup ## Print what the model cache does for loading and for 
 
 benchmark-training-memory: setup ## Print what training takes in memory and time, saved in each way
 	$(RUN)/python -m benchmarks.training_memory $(ARGS)
+
+benchmark-training-timeline: setup ## Print and draw what a training step keeps in memory, kind by kind
+	$(RUN)/python -m benchmarks.training_timeline $(ARGS)
 
 benchmark-scaling: setup ## Print what a second training process gives, and what more would on paper
 	$(RUN)/python -m benchmarks.scaling $(ARGS)
