@@ -18,7 +18,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rollout.cluster import POD, Cluster
+from rollout.cluster import Cluster
+from rollout.kinds import POD
 
 _QUESTION = {
     "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["You won a prize"]}],

@@ -11,7 +11,8 @@ from typing import Any
 
 from jobs.job import MARK, Tell, TrainingJob
 from rampart.errors import OUTCOMES, JobError
-from rollout.cluster import POD, Cluster, ConflictError, MissingError
+from rollout.cluster import Cluster, ConflictError, MissingError
+from rollout.kinds import POD
 
 _POLL_SECONDS = 1.0
 _STUCK_SECONDS = 300.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from rollout.cluster import INFERENCE_SERVICE, POD
+from rollout.kinds import INFERENCE_SERVICE, POD
 from rollout.standard import broken
 from rollout.target import ROLLOUT, Address, Condition, Target
 

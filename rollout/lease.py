@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rampart.errors import RolloutError
-from rollout.cluster import LEASE, PATIENCE_SECONDS, Cluster, ConflictError
+from rollout.cluster import PATIENCE_SECONDS, Cluster, ConflictError
+from rollout.kinds import LEASE
 from rollout.record import lease_of
 
 SECONDS = 30

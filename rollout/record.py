@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from rollout.cluster import LEASE, Cluster
+from rollout.cluster import Cluster
+from rollout.kinds import LEASE
 
 _PREFIX = "rampart.io/"
 

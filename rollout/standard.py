@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE
+from rollout.kinds import GRAPH, INFERENCE_SERVICE, POD, ROUTE
 from rollout.target import BUNDLE, ROLLOUT, Address, Condition, Target
 
 _MODE = "serving.kserve.io/deploymentMode"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rampart.errors import RolloutError
-from rollout.cluster import Cluster, Kind
+from rollout.cluster import Cluster
+from rollout.kinds import Kind
 from rollout.plan import Plan
 from rollout.record import Record, read_record, write_record
 

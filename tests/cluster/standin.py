@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rampart.errors import RolloutError
-from rollout.cluster import GRAPH, INFERENCE_SERVICE, POD, ROUTE, Cluster, Kind
+from rollout.cluster import Cluster
+from rollout.kinds import GRAPH, INFERENCE_SERVICE, POD, ROUTE, Kind
 
 _MODE = "serving.kserve.io/deploymentMode"
 _START_SECONDS = 1.0

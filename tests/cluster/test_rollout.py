@@ -24,8 +24,9 @@ from rampart.bundle.store import read_manifest
 from rampart.errors import RolloutError
 from rollout.asking import ask
 from rollout.checks import golden
-from rollout.cluster import INFERENCE_SERVICE, LEASE, MANAGER, POD, Cluster
+from rollout.cluster import MANAGER, Cluster
 from rollout.examples import read_examples
+from rollout.kinds import INFERENCE_SERVICE, LEASE, POD
 from rollout.lease import held
 from rollout.plan import Checks, Plan
 from rollout.record import lease_of

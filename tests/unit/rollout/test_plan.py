@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from rampart.errors import InputError, RolloutError
-from rollout.cluster import INFERENCE_SERVICE, POD, own_namespace
+from rollout.cluster import own_namespace
 from rollout.examples import read_examples
+from rollout.kinds import INFERENCE_SERVICE, POD
 from rollout.plan import Plan, planned
 from rollout.standard import broken, told, unready
 
