@@ -20,6 +20,8 @@ from rampart.bundle.manifest import Manifest
 from rampart.bundle.revision import source_revision
 from rampart.compression.onnx import export_encoder
 from rampart.data.labelled import Labelled
+from rampart.data.manifest import Manifest as DataManifest
+from rampart.data.shards import is_sharded, small_columns
 from rampart.data.splits import has_both
 from rampart.ensembles.cascade import CascadeSettings
 from rampart.errors import TrainingError
@@ -28,10 +30,15 @@ from rampart.training.checkpoints import Keep, remove
 from rampart.training.combination import VOTING, combination
 from rampart.training.encoder import EncoderReport, EncoderTraining, train_encoder
 from rampart.training.ngram import NgramTraining, fit_ngram
+from rampart.training.ngram_stream import fit_ngram_stream
 from rampart.training.ranks import Ranks
 from rampart.training.tabular import TabularTraining, fit_tabular
+from rampart.training.tokens import TokenCache
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
+
+_VALIDATION_TEXTS = 50_000
+"""That tell where a threshold is as well as more of them would."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def fit_bundle(
     *,
     fingerprint: str = "unknown",
     keep: Keep | None = None,
+    tokens: TokenCache | None = None,
     stage: Stage = lambda _: None,
     on_encoder: Callable[[EncoderReport], None] = lambda _: None,
 ) -> Manifest | None:
@@ -77,6 +85,7 @@ def fit_bundle(
         fitting: how.
         fingerprint: of the data.
         keep: where the encoder's checkpoints are kept; they go when the bundle is there.
+        tokens: where the encoder's tokens are kept, and found by the next training.
         on_encoder: is told by the first process how the encoder's training went.
         stage: is told what begins, and gives what is told how far it is.
 
@@ -86,11 +95,7 @@ def fit_bundle(
     Raises:
         TrainingError: the split lacks a class in a part, or a model cannot be fitted.
     """
-    if column not in messages or not has_both(messages, column):
-        raise TrainingError(
-            f"The split {column!r} has no training and validation part with both classes.",
-            "Give a table that `rampart data split` wrote, and the name of its split.",
-        )
+    _refuse(messages, column)
     ranks = Ranks.of_environment()
     train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
     with TemporaryDirectory(prefix="rampart-fitting-") as scratch:
@@ -98,7 +103,13 @@ def fit_bundle(
         tell = stage("Train the encoder") if ranks.first else None
         network = folder["network"]
         report = train_encoder(
-            train, validation, network, fitting.encoder, keep=keep, on_progress=tell
+            train,
+            validation,
+            network,
+            fitting.encoder,
+            keep=keep,
+            tokens=tokens,
+            on_progress=tell,
         )
         if not ranks.first:
             ranks.leave(wait=keep is None)
@@ -140,3 +151,66 @@ def fit_bundle(
         if keep is not None:
             remove(keep.folder)
         return manifest
+
+
+def fit_ngram_bundle(
+    table: Path,
+    column: str,
+    bundle: Path,
+    settings: NgramTraining,
+    *,
+    false_positive_rate: float = 0.01,
+    seed: int = 0,
+    processes: int = 1,
+    stage: Stage = lambda _: None,
+) -> Manifest:
+    """Fit the n-grams alone on a table that may exceed memory, and write their bundle.
+
+    Args:
+        table: a split table: a dataset of shards, or a single file.
+        column: the split.
+        bundle: where it goes; replaced whole or left as it was. The fit's files, some 20 KB a
+            training text, lie beside it meanwhile.
+        settings: of the fit.
+        false_positive_rate: on validation, at which the threshold is put.
+        seed: of the draw of validation texts, where there are more than are needed.
+        processes: that read the table at once.
+        stage: is told what begins, and gives what is told how far it is.
+
+    Raises:
+        DataError: the table cannot be read.
+        TrainingError: the split lacks a class in a part, or the model cannot be fitted.
+    """
+    _refuse(small_columns(table, ("label", column)), column)
+    bundle.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".fitting-", dir=bundle.absolute().parent) as scratch:
+        model = fit_ngram_stream(
+            table,
+            column=column,
+            settings=settings,
+            processes=processes,
+            work=Path(scratch),
+            stage=lambda name: stage(name) or (lambda _, __: None),
+        )
+        model.save(Path(scratch) / "ngram")
+        stage("Calibrate")
+        fingerprint = DataManifest.load(table).fingerprint if is_sharded(table) else "unknown"
+        return assemble(
+            bundle,
+            {"ngram": Path(scratch) / "ngram"},
+            Labelled.of_part(table, column, "validation", most=_VALIDATION_TEXTS, seed=seed),
+            false_positive_rate=false_positive_rate,
+            origin=Origin(
+                source_revision=source_revision(),
+                data_fingerprint=fingerprint,
+                parameters={"models": "n-grams alone", "seed": str(seed)},
+            ),
+        )
+
+
+def _refuse(messages: pd.DataFrame, column: str) -> None:
+    if column not in messages or not has_both(messages, column):
+        raise TrainingError(
+            f"The split {column!r} has no training and validation part with both classes.",
+            "Give a table that `rampart data prepare` wrote, and the name of its split.",
+        )

@@ -19,13 +19,11 @@ def clean(
         rejects: rows that cannot be used, and why.
     """
     from components.progress import tell
-    from rampart.data.preparation import prepare, reason_counts
-    from rampart.data.tables import read_table, write_table
+    from rampart.data.uniting import clean_shards
+    from rampart.models.cores import cores
 
-    prepared = prepare(read_table(raw.path), tell)
-    write_table(prepared.rows, messages.path)
-    write_table(prepared.rejects, rejects.path)
-    messages.metadata.update(
-        rows=len(prepared.rows), campaigns=int(prepared.rows["campaign"].nunique())
+    cleaned = clean_shards(
+        raw.path, messages.path, rejects.path, processes=cores(), on_progress=tell
     )
-    rejects.metadata.update(reason_counts(prepared.rejects))
+    messages.metadata.update(rows=cleaned.messages, campaigns=cleaned.campaigns)
+    rejects.metadata.update(cleaned.rejects)

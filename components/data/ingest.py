@@ -14,7 +14,7 @@ def ingest(
     raw: dsl.Output[dsl.Dataset],
     rejects: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Read a source into a table.
+    """Read a source into shards, in memory that does not grow with it.
 
     Args:
         uri: "spam-assassin", or the address of a file or folder of messages.
@@ -25,18 +25,17 @@ def ingest(
         rejects: rows that cannot be used, and why.
     """
     from components.progress import tell
-    from rampart.data import sources
-    from rampart.data.tables import write_table
+    from rampart.data.ingestion import ingest
     from rampart.settings import settings
 
-    read = sources.read(
+    rows, unread = ingest(
         uri,
+        raw.path,
+        rejects.path,
         text_column=text_column,
         label_column=label_column,
         cache=settings().cache_dir,
         on_progress=tell,
     )
-    write_table(read.rows, raw.path)
-    write_table(read.rejects, rejects.path)
-    raw.metadata.update(rows=len(read.rows), uri=uri, fingerprint=fingerprint)
-    rejects.metadata.update(rows=len(read.rejects))
+    raw.metadata.update(rows=rows, uri=uri, fingerprint=fingerprint)
+    rejects.metadata.update(rows=unread)

@@ -25,18 +25,10 @@ def split(
     import json
     from pathlib import Path
 
-    from rampart.data import splits
-    from rampart.data.schema import SPLIT, validate
-    from rampart.data.tables import read_table, write_table
+    from components.progress import tell
+    from rampart.data.dataset import split_shards
 
-    rows = read_table(messages.path)
-    result = validate(splits.split(rows, seed=seed, timed=time_split), SPLIT)
-    write_table(result, table.path)
-    parts = {
-        f"{column} {part}": int(count)
-        for column in ("split", "time_split")
-        for part, count in result[column].value_counts().items()
-    }
+    parts = split_shards(messages.path, table.path, seed=seed, timed=time_split, on_progress=tell)
     for name, count in parts.items():
         counts.log_metric(name, count)
     # A step whose metrics have no file is never found in the cache of a local run.

@@ -14,6 +14,7 @@ def combine(
     encoder: dsl.Input[dsl.Model],
     ensemble: str,
     cascade_tolerance: float,
+    cascade_doubt: float,
     false_positive_rate: float,
     fingerprint: str,
     encoder_sample: int,
@@ -30,9 +31,11 @@ def combine(
         ngram: folder of the n-gram model.
         tabular: folder of the tabular model.
         encoder: folder of the served encoder; where it is empty, so is the candidate's.
-        ensemble: voting, soft or stacking.
+        ensemble: voting, soft, stacking, or shares of the vote, as ngram=0.4,encoder=0.6.
         cascade_tolerance: share of campaigns in which the quick models alone may turn a right
             verdict wrong; 0 asks all models of every text.
+        cascade_doubt: probability of error at which the quick models alone still settle a text, at
+            the most.
         false_positive_rate: on the validation part, at which decision thresholds are put.
         fingerprint: of the data.
         encoder_sample: as the encoder was trained; this and the following for the bundle's reader.
@@ -61,7 +64,7 @@ def combine(
         {"ngram": Path(ngram.path), "tabular": Path(tabular.path), "encoder": Path(encoder.path)},
         validation,
         combine=combination(ensemble, train, validation, seed=seed),
-        cascade=CascadeSettings(tolerance=cascade_tolerance),
+        cascade=CascadeSettings(tolerance=cascade_tolerance, doubt=cascade_doubt),
         false_positive_rate=false_positive_rate,
         origin=Origin(
             source_revision=source_revision(),

@@ -17,6 +17,10 @@ def train_encoder(
     epochs: int,
     learning_rate: float,
     batch_size: int,
+    micro_batch: int,
+    checkpointing: bool,
+    precision: str,
+    optimizer: str,
     seed: int,
     network: dsl.Output[dsl.Model],
 ) -> None:
@@ -33,6 +37,10 @@ def train_encoder(
         epochs: at the most; it stops when the validation loss rises.
         learning_rate: at its highest.
         batch_size: messages a step.
+        micro_batch: messages of a step that are computed at once; 0 for all of them.
+        checkpointing: whether activations are computed twice rather than kept.
+        precision: float32, bfloat16, float16 or auto.
+        optimizer: adamw, or adafactor, which keeps less.
         seed: of the draw, the head, the order and the dropout.
         network: folder with the weights, the architecture and the tokenizer.
     """
@@ -51,6 +59,8 @@ def train_encoder(
     from rampart.data.labelled import Labelled
     from rampart.models.encoder import WindowSettings
     from rampart.training.encoder import EncoderTraining, train_encoder
+    from rampart.training.memory import MemorySettings
+    from rampart.training.tokens import user_tokens
 
     train, validation = (Labelled.part(messages, column, part) for part in ("train", "validation"))
     settings = EncoderTraining(
@@ -61,7 +71,17 @@ def train_encoder(
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
+        memory=MemorySettings.model_validate(
+            {
+                "micro_batch": micro_batch or None,
+                "checkpointing": checkpointing,
+                "precision": precision,
+                "optimizer": optimizer,
+            }
+        ),
         seed=seed,
     )
-    report = train_encoder(train, validation, folder, settings, on_progress=tell)
+    report = train_encoder(
+        train, validation, folder, settings, tokens=user_tokens(), on_progress=tell
+    )
     network.metadata.update(report.model_dump(), column=column)

@@ -11,30 +11,47 @@ def train_ngram(
     column: str,
     words: int,
     regularisation: float,
+    min_documents: int,
+    max_features: int,
     model: dsl.Output[dsl.Model],
 ) -> None:
-    """Fit word and character n-grams with a linear head.
+    """Fit word and character n-grams with a linear head, on a table that may exceed memory.
 
     Args:
         table: split messages.
         column: the split to train on; where it cannot be used, the model's folder stays empty.
         words: the longest run of words that is a feature.
         regularisation: scikit-learn's C; larger fits closer.
+        min_documents: texts that an n-gram must occur in.
+        max_features: most frequent n-grams kept, of words and of characters each.
         model: folder with vocabulary.json and weights.npz.
     """
     from pathlib import Path
 
-    from rampart.data.labelled import Labelled
+    from components.progress import tell
+    from rampart.data.shards import small_columns
     from rampart.data.splits import has_both
-    from rampart.data.tables import read_table
+    from rampart.models.cores import cores
     from rampart.models.ngram import NgramSettings
-    from rampart.training.ngram import NgramTraining, fit_ngram
+    from rampart.training.ngram import NgramTraining
+    from rampart.training.ngram_stream import fit_ngram_stream
 
     folder = Path(model.path)
     folder.mkdir(parents=True, exist_ok=True)
-    messages = read_table(table.path)
-    if has_both(messages, column):
-        train = Labelled.part(messages, column, "train")
-        settings = NgramTraining(ngrams=NgramSettings(words=words), regularisation=regularisation)
-        fit_ngram(train.texts, train.labels, settings).save(folder)
-        model.metadata.update(texts=len(train.texts), column=column)
+    parts = small_columns(table.path, ("label", column))
+    if has_both(parts, column):
+        fitted = fit_ngram_stream(
+            table.path,
+            column=column,
+            settings=NgramTraining(
+                ngrams=NgramSettings(words=words),
+                regularisation=regularisation,
+                min_documents=min_documents,
+                max_features=max_features,
+            ),
+            processes=cores(),
+            work=folder.parent,
+            stage=lambda _: tell,
+        )
+        fitted.save(folder)
+        model.metadata.update(texts=int((parts[column] == "train").sum()), column=column)

@@ -30,6 +30,7 @@ def train_together(
     precision: str,
     optimizer: str,
     gradients: str,
+    sharding: str,
     checkpoint_steps: int,
     attribution_texts: int,
     ensemble: str,
@@ -64,6 +65,7 @@ def train_together(
         precision: float32, bfloat16, float16 or auto.
         optimizer: adamw or adafactor.
         gradients: how they are passed on: float32, float16, bfloat16 or powersgd.
+        sharding: none, or fsdp where each process holds a share of what is trained.
         checkpoint_steps: from one checkpoint to the next; 0 for one after each epoch.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting, soft or stacking.
@@ -109,6 +111,7 @@ def train_together(
         "precision": precision,
         "optimizer": optimizer,
         "gradients": gradients,
+        "sharding": sharding,
         "checkpoint-steps": checkpoint_steps,
         "attribution-texts": attribution_texts,
         "ensemble": ensemble,

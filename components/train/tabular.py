@@ -10,6 +10,8 @@ def train_tabular(
     table: dsl.Input[dsl.Dataset],
     column: str,
     learning_rate: float,
+    leaves: int,
+    leaf_texts: int,
     seed: int,
     model: dsl.Output[dsl.Model],
 ) -> None:
@@ -19,6 +21,8 @@ def train_tabular(
         table: split messages.
         column: the split to train on; where it cannot be used, the model's folder stays empty.
         learning_rate: of boosting.
+        leaves: of a tree at the most.
+        leaf_texts: texts in a leaf at the least.
         seed: of the draws of texts and features.
         model: folder with model.txt and features.json.
     """
@@ -34,7 +38,9 @@ def train_tabular(
     messages = read_table(table.path)
     if has_both(messages, column):
         train, validation = (Labelled.part(messages, column, p) for p in ("train", "validation"))
-        settings = TabularTraining(learning_rate=learning_rate, seed=seed)
+        settings = TabularTraining(
+            learning_rate=learning_rate, leaves=leaves, leaf_texts=leaf_texts, seed=seed
+        )
         fitted = fit_tabular(train, validation, settings)
         fitted.save(folder)
         model.metadata.update(

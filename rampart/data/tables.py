@@ -17,13 +17,16 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read what `write_table` wrote.
+    """Read a single Parquet file, or a folder of shards, into memory.
 
     Raises:
-        DataError: there is no such file, or it is no table.
+        DataError: there is no such table, or it is broken.
     """
+    if Path(path).is_dir():
+        from rampart.data.shards import read_whole
+
+        return read_whole(path)
     try:
-        # Opened here, because a folder without a file in it would be read as an empty table.
         with Path(path).open("rb") as file:
             return pd.read_parquet(file)
     except (OSError, ValueError) as error:

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rampart.ensembles.base import Ensemble, Stage, calibrated
+from rampart.errors import InputError
 from rampart.models.base import Floats, sigmoid
 from rampart.models.calibration import Calibration, fit_platt
 
 NAME = "voting"
 SOFT = "soft voting"
+WEIGHED = "weighed voting"
 _SHARES = np.linspace(0.0, 1.0, 21)
 
 
@@ -56,6 +58,33 @@ def fit_soft_voting(
     """The mean of calibrated logits with the same share for each model; as `fit_voting`."""
     shares = dict.fromkeys(logits, 1.0 / len(logits))
     return _shared(SOFT, shares, logits, calibrations, labels)
+
+
+def fit_weighed_voting(
+    logits: Mapping[str, Floats],
+    calibrations: Mapping[str, Calibration],
+    labels: NDArray[np.int8],
+    *,
+    shares: Mapping[str, float],
+) -> Ensemble:
+    """The mean of calibrated logits with given shares; models without one are not asked.
+
+    Raises:
+        InputError: a share is of a model that there is not, or none is above 0.
+    """
+    if unknown := sorted(set(shares) - set(logits)):
+        raise InputError(
+            f"There is no model {unknown[0]!r} to give a share of the vote.",
+            f"Choose from {', '.join(logits)}.",
+        )
+    total = sum(shares.values())
+    if min(shares.values(), default=0.0) < 0 or not total > 0:
+        raise InputError(
+            f"{dict(shares)} are no shares of a vote.", "Give numbers from 0 up, one above it."
+        )
+    asked = {name: share / total for name, share in shares.items() if share}
+    known = {name: logits[name] for name in logits if name in asked}
+    return _shared(WEIGHED, asked, known, calibrations, labels)
 
 
 def hard_vote(probabilities: Mapping[str, Floats], thresholds: Mapping[str, float]) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from rampart.data.labelled import Labelled
 from rampart.ensembles.base import Combine, Ensemble
 from rampart.ensembles.stacking import fit_stacking
-from rampart.ensembles.voting import fit_soft_voting, fit_voting
+from rampart.ensembles.voting import fit_soft_voting, fit_voting, fit_weighed_voting
 from rampart.errors import InputError
 from rampart.models.base import Floats
 from rampart.models.calibration import Calibration
@@ -28,7 +29,8 @@ def combination(name: str, train: Labelled, validation: Labelled, *, seed: int =
 
     Args:
         name: `voting` weighs calibrated logits by what does best on validation, `soft` weighs them
-            alike, `stacking` fits the weights of the quick models to their logits out of fold.
+            alike, `stacking` fits the weights of the quick models to their logits out of fold;
+            or each model's share itself, as `ngram=0.4,encoder=0.6`.
         train: what the models were fitted on; for stacking alone.
         validation: where the trees stop; for stacking alone.
         seed: of the folds.
@@ -41,11 +43,29 @@ def combination(name: str, train: Labelled, validation: Labelled, *, seed: int =
         SOFT: lambda: fit_soft_voting,
         STACKING: lambda: _stacking(train, validation, seed),
     }
+    if "=" in name:
+        return partial(fit_weighed_voting, shares=shares_from(name))
     if name not in ways:
         raise InputError(
-            f"There is no way to combine models named {name!r}.", f"Choose {', '.join(ways)}."
+            f"There is no way to combine models named {name!r}.",
+            f"Choose {', '.join(ways)}, or give shares, as ngram=0.4,encoder=0.6.",
         )
     return ways[name]()
+
+
+def shares_from(text: str) -> dict[str, float]:
+    """Each model's share of the vote, from `ngram=0.4,encoder=0.6`.
+
+    Raises:
+        InputError: it is not written so.
+    """
+    try:
+        pairs = (part.partition("=") for part in text.split(","))
+        return {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        raise InputError(
+            f"{text!r} are no shares of a vote.", "Write them as ngram=0.4,encoder=0.6."
+        ) from None
 
 
 def quick_out_of_fold(train: Labelled, validation: Labelled, *, seed: int) -> dict[str, Floats]:

@@ -27,6 +27,7 @@ from rampart.training.network import EncoderNetwork, base_tokenizer
 from rampart.training.pace import Pace, Rank
 from rampart.training.ranks import Ranks
 from rampart.training.together import Together
+from rampart.training.tokens import TokenCache
 from rampart.training.trainer import OnEpoch, Order, Steps, load_weights, run
 
 OnProgress = Callable[[int, int], None]
@@ -87,6 +88,7 @@ def train_encoder(
     settings: EncoderTraining | None = None,
     *,
     keep: Keep | None = None,
+    tokens: TokenCache | None = None,
     on_progress: OnProgress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> EncoderReport:
@@ -98,6 +100,7 @@ def train_encoder(
         folder: where the network is written.
         settings: of the training.
         keep: where checkpoints are kept, and found where the same training was broken off.
+        tokens: where the texts' tokens are kept, and found by the next training on them.
         on_progress: called with steps done and steps in all.
         on_epoch: called with epochs done and the validation loss; where it says True, that was the
             last one.
@@ -133,6 +136,7 @@ def train_encoder(
         folder,
         settings,
         keep=keep,
+        tokens=tokens,
         on_progress=on_progress,
         on_epoch=on_epoch,
     )
@@ -147,6 +151,7 @@ def fit_network(
     *,
     targets: tuple[Floats, Floats] | None = None,
     keep: Keep | None = None,
+    tokens: TokenCache | None = None,
     on_progress: OnProgress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> EncoderReport:
@@ -160,6 +165,7 @@ def fit_network(
         settings: of the training; the base and the sample do not count.
         targets: probabilities, float64 [n] each, that are learned in place of the parts' labels.
         keep: as for `train_encoder`; these too.
+        tokens: likewise.
         on_progress: called with steps done and steps in all.
         on_epoch: called with epochs done and the loss.
 
@@ -190,7 +196,7 @@ def fit_network(
         network.checkpointing = settings.memory.checkpointing
         with ranks.scratch("rampart-states-") as scratch:
             shared = settings.memory.states == "disk" or ranks.local_count > 1
-            cut = Cutter(tokenizer, settings.window)
+            cut = Cutter(tokenizer, settings.window, tokens)
             rows = []
             for name, part, target in zip(("train", "validation"), parts, wanted, strict=True):
                 file = scratch / f"{name}.f16" if shared else None

@@ -20,14 +20,26 @@ from rampart.models.encoder import WindowSettings, length_batches, windows
 from rampart.training.memory import States
 from rampart.training.network import EncoderNetwork, served_config
 from rampart.training.ranks import Ranks
+from rampart.training.tokens import TokenCache
+
+_AT_ONCE = 1_024  # Texts that the tokenizer is given.
 
 
 class Cutter:
-    """Texts to token ids, cut to the window as the served encoder cuts them."""
+    """Texts to token ids, cut to the window as the served encoder cuts them.
 
-    def __init__(self, tokenizer_json: str, window: WindowSettings) -> None:
+    Args:
+        tokenizer_json: content of tokenizer.json.
+        window: the encoder's.
+        cache: where ids are found that were cut before; nowhere by default.
+    """
+
+    def __init__(
+        self, tokenizer_json: str, window: WindowSettings, cache: TokenCache | None = None
+    ) -> None:
         from tokenizers import Tokenizer
 
+        self._json, self._cache = tokenizer_json, cache
         self.tokenizer = Tokenizer.from_str(tokenizer_json)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -36,13 +48,21 @@ class Cutter:
 
     def __call__(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Token ids of each text, the special ones at its ends."""
-        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        if self._cache is None:
+            return self._cut(texts)
+        how = self.window.model_dump_json()
+        return self._cache.ids(texts, self._cut, tokenizer=self._json, how=how)
+
+    def _cut(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         ends = np.array([self.special.cls_id]), np.array([self.special.sep_id])
         result = []
-        for encoding in encoded:
-            first = windows(len(encoding.ids), self.window)[0]
-            ids = np.array(encoding.ids, dtype=np.int64)[first.position]
-            result.append(np.concatenate([ends[0], ids, ends[1]]))
+        # What the tokenizer says of a text takes far more memory than its ids.
+        for start in range(0, len(texts), _AT_ONCE):
+            some = list(texts[start : start + _AT_ONCE])
+            for encoding in self.tokenizer.encode_batch(some, add_special_tokens=False):
+                first = windows(len(encoding.ids), self.window)[0]
+                ids = np.array(encoding.ids, dtype=np.int64)[first.position]
+                result.append(np.concatenate([ends[0], ids, ends[1]]))
         return result
 
 
@@ -72,7 +92,8 @@ class FrozenStates(Dataset[dict[str, Any]]):
         with torch.inference_mode():
             for number, batch in enumerate(length_batches(lengths, 4_096)):
                 if number % ranks.local_count == ranks.local % ranks.local_count:
-                    rows = [torch.from_numpy(self.ids[index]) for index in batch]
+                    # Copied, for what lies in a cache is not to be written to.
+                    rows = [torch.tensor(self.ids[index]) for index in batch]
                     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
                     mask = _mask([len(row) for row in rows])
                     hidden = network.lower(padded, mask).to(torch.float16)

@@ -31,6 +31,8 @@ class NgramTraining(BaseModel):
         regularisation: scikit-learn's C; larger fits closer.
         min_documents: texts an n-gram must occur in.
         max_features: most frequent n-grams kept, of words and of characters each.
+        tolerance: largest slope of the mean loss at which fitting stops.
+        max_iterations: of L-BFGS.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,8 @@ class NgramTraining(BaseModel):
     regularisation: float = Field(default=100.0, gt=0)
     min_documents: int = Field(default=2, ge=1)
     max_features: int = Field(default=150_000, ge=1)
+    tolerance: float = Field(default=1e-4, gt=0)
+    max_iterations: int = Field(default=2_000, ge=1)
 
 
 def fit_ngram(
@@ -53,10 +57,7 @@ def fit_ngram(
 
     settings = settings or NgramTraining()
     if len(set(labels.tolist())) < 2:
-        raise TrainingError(
-            f"All {len(labels)} training texts have one label.",
-            "Give texts of both classes, 0 for harmless and 1 for threats.",
-        )
+        raise one_label(len(labels))
     split = [tokens(text) for text in texts]
     limits = settings.ngrams
 
@@ -64,12 +65,12 @@ def fit_ngram(
     blocks = [_weigh(matrix, names, settings) for matrix, names in counted]
     matrix = sp.hstack([block.matrix for block in blocks], format="csr")
     if not matrix.shape[1]:
-        raise TrainingError(
-            f"No n-gram occurs in {settings.min_documents} of the {len(texts)} training texts.",
-            "Give more texts, or lower min_documents.",
-        )
+        raise no_ngram(settings, len(texts))
     model = LogisticRegression(
-        C=settings.regularisation, class_weight="balanced", max_iter=2_000, tol=1e-4
+        C=settings.regularisation,
+        class_weight="balanced",
+        max_iter=settings.max_iterations,
+        tol=settings.tolerance,
     ).fit(matrix, labels)
     weight: Floats = model.coef_[0].astype(np.float64)
     cut = len(blocks[0].vocabulary)
@@ -79,6 +80,28 @@ def fit_ngram(
         characters=Block(blocks[1].vocabulary, blocks[1].idf, weight[cut:]),
         bias=float(model.intercept_[0]),
     )
+
+
+def one_label(texts: int) -> TrainingError:
+    """The error of training texts that have no other label, or none at all."""
+    return TrainingError(
+        f"All {texts} training texts have one label.",
+        "Give texts of both classes, 0 for harmless and 1 for threats.",
+    )
+
+
+def no_ngram(settings: NgramTraining, texts: int) -> TrainingError:
+    """The error of training texts that have nothing in common."""
+    return TrainingError(
+        f"No n-gram occurs in {settings.min_documents} of the {texts} training texts.",
+        "Give more texts, or lower min_documents.",
+    )
+
+
+def smoothed_idf(texts: int, documents: NDArray[np.int64]) -> Floats:
+    """Inverse document frequency as if one text more held every n-gram, float64 [v]."""
+    idf: Floats = np.log((1.0 + texts) / (1.0 + documents)) + 1.0
+    return idf
 
 
 class _Weighed(NamedTuple):
@@ -129,7 +152,7 @@ def _weigh(counts: sp.csr_matrix, names: list[str], settings: NgramTraining) -> 
     frequent = np.flatnonzero(documents >= settings.min_documents)
     kept = sorted(frequent.tolist(), key=lambda row: (-documents[row], names[row]))
     kept = kept[: settings.max_features]
-    idf: Floats = np.log((1.0 + texts) / (1.0 + documents[kept])) + 1.0
+    idf = smoothed_idf(texts, documents[kept])
     matrix = sp.csr_matrix(counts[:, kept])
     matrix.data = (1.0 + np.log(matrix.data)) * idf[matrix.indices]
     length = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1

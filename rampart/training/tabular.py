@@ -90,6 +90,26 @@ def fit_trees(train: Rows, watched: Rows, columns: Sequence[str], settings: Tabu
     """
     import lightgbm
 
+    fitted, stopped = tree_data(train, watched, columns)
+    booster = lightgbm.train(
+        tree_parameters(settings),
+        fitted,
+        num_boost_round=settings.rounds,
+        valid_sets=[stopped],
+        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
+    )
+    # Written and read again, so that what is measured is what will be served: the best round's.
+    return lightgbm.Booster(model_str=booster.model_to_string())
+
+
+def tree_data(train: Rows, watched: Rows, columns: Sequence[str]) -> tuple[Any, Any]:
+    """LightGBM's data sets of both, for `fit_trees` and for whoever grows trees round by round.
+
+    Raises:
+        TrainingError: one class is missing.
+    """
+    import lightgbm
+
     for (_, labels), name in ((train, "training"), (watched, "validation")):
         if len(set(labels.tolist())) < 2:
             raise TrainingError(
@@ -102,28 +122,25 @@ def fit_trees(train: Rows, watched: Rows, columns: Sequence[str], settings: Tabu
     stopped = lightgbm.Dataset(
         watched[0], watched[1], weight=_weights(watched[1]), reference=fitted
     )
-    booster = lightgbm.train(
-        {
-            "objective": "binary",
-            "num_leaves": settings.leaves,
-            "learning_rate": settings.learning_rate,
-            "min_data_in_leaf": settings.leaf_texts,
-            "feature_fraction": 0.5,
-            "bagging_fraction": 0.8,
-            "bagging_freq": 1,
-            "lambda_l2": 1.0,
-            "seed": settings.seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "verbosity": -1,
-        },
-        fitted,
-        num_boost_round=settings.rounds,
-        valid_sets=[stopped],
-        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
-    )
-    # Written and read again, so that what is measured is what will be served: the best round's.
-    return lightgbm.Booster(model_str=booster.model_to_string())
+    return fitted, stopped
+
+
+def tree_parameters(settings: TabularTraining) -> dict[str, Any]:
+    """What LightGBM is told of how trees grow."""
+    return {
+        "objective": "binary",
+        "num_leaves": settings.leaves,
+        "learning_rate": settings.learning_rate,
+        "min_data_in_leaf": settings.leaf_texts,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 1.0,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
 
 
 def _weights(labels: NDArray[np.int8]) -> Floats:

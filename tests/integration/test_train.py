@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,8 @@ def _train(
         "5e-3",
     ]
     command += ["--batch-size", "16", "--attribution-texts", "0", "--json", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+    own = os.environ | {"RAMPART_CACHE_DIR": str(bundle.parent / "cache")}
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=own)
 
 
 def _right(bundle: Path) -> float:
@@ -78,6 +80,7 @@ def test_one_process_needs_no_launcher(table: Path, base_encoder: Path, tmp_path
     assert done.returncode == 0, done.stderr
     assert "16 of 16 messages of a step are computed at once" in done.stderr
     assert read_manifest(tmp_path / "bundle").parameters["processes"] == "1"
+    assert list((tmp_path / "cache" / "tokens").glob("*/*.arrow"))
     assert _right(tmp_path / "bundle") > 0.9
 
 

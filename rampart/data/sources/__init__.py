@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rampart.data.schema import RAW, validate
 from rampart.data.sources import files, prompt_attacks, spam_assassin
 from rampart.data.sources.npm import Package
 from rampart.data.sources.pypi import Wheel
-from rampart.data.step import Progress, Step
+from rampart.data.step import Progress, Reject, Step
 
 SPAM_ASSASSIN = "spam-assassin"
 PROMPT_ATTACKS = "prompt-attacks"
@@ -46,6 +46,34 @@ def read(
             uri, text_column=text_column, label_column=label_column, on_progress=on_progress
         )
     return Step(validate(step.rows, RAW), step.rejects)
+
+
+def read_each(
+    uri: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    cache: Path | None = None,
+    on_progress: Progress | None = None,
+) -> Iterator[files.Fields | Reject]:
+    """The same row by row, in memory that does not grow with a user's own files.
+
+    A corpus with a name is small, and is read whole first.
+
+    Raises:
+        SourceError: the source cannot be fetched or read.
+        DataError: it lacks a column, or holds no row that can be used; said at the end.
+    """
+    if uri not in _CORPORA:
+        yield from files.read_each(
+            uri, text_column=text_column, label_column=label_column, on_progress=on_progress
+        )
+        return
+    step = read(uri, cache=cache, on_progress=on_progress)
+    for identity, group, _, reason, detail in step.rejects.itertuples(index=False):
+        yield Reject(identity, group, reason, detail)
+    columns = (step.rows[name].tolist() for name in ("id", "group", "label", "raw", "text"))
+    yield from zip(*columns, strict=True)
 
 
 def packages(corpus: str) -> Sequence[Package | Wheel]:

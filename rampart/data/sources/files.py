@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from rampart.data.step import Progress, Reject, Step, reject_table
 from rampart.errors import DataError
 
 ID_COLUMN = "id"
+Fields = tuple[str, str, int, bytes | None, str | None]
+"""A row of a `RAW` table: id, group, label, raw, text."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -43,19 +46,21 @@ def text_of(row: Row, column: str) -> tuple[str | None, str]:
 
 
 @dataclass
-class _Table:
-    """Rows and rejects as they gather."""
+class _Sorter:
+    """Tells rows that can be used from rejects, and what there was, for when none can be."""
 
     text_column: str
     label_column: str
-    rows: list[tuple[str, str, int, bytes | None, str | None]] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
+    kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    first: Reject | None = None
+    # Of an id a digest is enough, however long it is and however many there are.
+    ids: set[bytes] = field(default_factory=set)
     # A mapping keeps the columns in the order in which they were met.
     columns: dict[str, None] = field(default_factory=dict)
 
-    def add(self, file: File, row: Row) -> None:
-        """Put a row with the rows or, for the first thing wrong with it, with the rejects."""
+    def sort(self, file: File, row: Row) -> Fields | Reject:
+        """A row's fields or, for the first thing wrong with it, its reject."""
         identity = row_id(file, row, ID_COLUMN)
         self.columns.update(dict.fromkeys(row.values or ()))
         text, why = (None, "") if row.raw is not None else text_of(row, self.text_column)
@@ -65,19 +70,24 @@ class _Table:
             value = (row.values or {}).get(self.label_column)
             found, label = labels.label_of(value), "missing" if value is None else str(value)[:80]
         if row.problem:
-            self._reject(file, identity, "malformed", row.problem)
-        elif why:
-            self._reject(file, identity, "text", why)
-        elif found is None:
-            self._reject(file, identity, "label", label)
-        elif identity in self.ids:
-            self._reject(file, identity, "duplicate id", f"row {row.number}")
-        else:
-            self.ids.add(identity)
-            self.rows.append((identity, file.group, found, row.raw, text))
+            return self._reject(file, identity, "malformed", row.problem)
+        if why:
+            return self._reject(file, identity, "text", why)
+        if found is None:
+            return self._reject(file, identity, "label", label)
+        encoded = identity.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(encoded, digest_size=16).digest()
+        if digest in self.ids:
+            return self._reject(file, identity, "duplicate id", f"row {row.number}")
+        self.ids.add(digest)
+        self.kept += 1
+        return identity, file.group, found, row.raw, text
 
-    def _reject(self, file: File, identity: str, reason: str, detail: str) -> None:
-        self.rejects.append(Reject(identity, file.group, reason, well_formed(detail)))
+    def _reject(self, file: File, identity: str, reason: str, detail: str) -> Reject:
+        reject = Reject(identity, file.group, reason, well_formed(detail))
+        self.reasons[reason] += 1
+        self.first = self.first or reject
+        return reject
 
 
 def read(
@@ -99,43 +109,63 @@ def read(
         SourceError: the source cannot be read.
         DataError: a table lacks a column, or no row can be used.
     """
+    rows, rejects = [], []
+    for item in read_each(
+        uri, text_column=text_column, label_column=label_column, on_progress=on_progress
+    ):
+        if isinstance(item, Reject):
+            rejects.append(item)
+        else:
+            rows.append(item)
+    return Step(_frame(rows), reject_table("read", rejects))
+
+
+def read_each(
+    uri: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    on_progress: Progress | None = None,
+) -> Iterator[Fields | Reject]:
+    """The same row by row, for sources larger than memory: of each only its id's digest is kept.
+
+    Raises:
+        SourceError: the source cannot be read.
+        DataError: a table lacks a column, or no row can be used; said at the end.
+    """
     files = list_files(uri)
     with reading(uri):
         sizes = [size(file) for file in files] if on_progress else [0] * len(files)
-    table, before, whole = _Table(text_column, label_column), 0, sum(sizes)
+    sorter, before, whole = _Sorter(text_column, label_column), 0, sum(sizes)
     for file, length in zip(files, sizes, strict=True):
         for row in iter_rows(file, (text_column, label_column), (ID_COLUMN,)):
-            table.add(file, row)
+            yield sorter.sort(file, row)
             if on_progress and row.number % 1000 == 0:
                 on_progress(before + row.position, whole)
         before += length
         if on_progress:
             on_progress(before, whole)
-    _check(uri, table)
-    return Step(_frame(table.rows), reject_table("read", table.rejects))
+    _check(uri, sorter)
 
 
-def _check(uri: str, table: _Table) -> None:
-    present = list(table.columns)
-    for column in (table.text_column, table.label_column):
+def _check(uri: str, sorter: _Sorter) -> None:
+    present = list(sorter.columns)
+    for column in (sorter.text_column, sorter.label_column):
         if present and column not in present:
             raise missing_column(uri, column, present)
-    if table.rows:
+    if sorter.kept:
         return
-    if not table.rejects:
+    if sorter.first is None:
         raise DataError(f"The source {uri!r} is empty.", "Give one with at least one row.")
-    (reason, count), first = (
-        Counter(item.reason for item in table.rejects).most_common(1)[0],
-        table.rejects[0],
-    )
+    [(reason, count)] = sorter.reasons.most_common(1)
     raise DataError(
-        f"No row of {uri!r} can be used: {count} of {len(table.rejects)} for their {reason!r}, "
-        f"the first row for {first.detail!r}.",
+        f"No row of {uri!r} can be used: {count} of {sorter.reasons.total()} for their {reason!r}, "
+        f"the first row for {sorter.first.detail!r}.",
         f"{labels.REMEDY}, or put mails in folders named so." if reason == "label" else "",
     )
 
 
-def _frame(rows: list[Any]) -> pd.DataFrame:
+def _frame(rows: list[Fields]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["id", "group", "label", "raw", "text"], dtype=object)
     return table.astype({"label": "int8"})
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rampart.bundle import staging
 from rampart.bundle.staging import staged
+from rampart.data import staging
 from rampart.errors import BundleError
 
 FILES = 40
@@ -153,7 +153,7 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from rampart.bundle import staging
+    from rampart.data import staging
 
     target, stop = Path(sys.argv[1]), sys.argv[2]
 

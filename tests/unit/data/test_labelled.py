@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.data.labelled import Labelled
+from rampart.data.sharding import writing
 
 
 def _labelled(harmless: int, threats: int) -> Labelled:
@@ -69,3 +74,19 @@ def test_models_get_the_text_as_sent_where_it_is_known() -> None:
     assert aligned.source == "<p>a <b>b</b>"
     [aligned] = Labelled(["a b"], one).aligned()
     assert (aligned.text, aligned.source) == ("a b", "a b")
+
+
+@pytest.mark.parametrize("most", [2, 5, 100])
+def test_a_part_of_a_dataset_is_drawn_as_a_sample_of_it_is(tmp_path: Path, most: int) -> None:
+    names = ["clean", "text", "campaign", "split"]
+    schema = pa.schema([*((name, pa.string()) for name in names), ("label", pa.int8())])
+    rows = pd.DataFrame({name: [f"{name} {n}" for n in range(30)] for name in names})
+    rows["split"] = ["train", "test", "train"] * 10
+    rows["label"] = np.array([n % 4 == 0 for n in range(30)], dtype=np.int8)
+    with writing(tmp_path / "table", schema, rows=7) as writer:
+        writer.write(rows)
+    found = Labelled.of_part(tmp_path / "table", "split", "train", most=most, seed=3)
+    wanted = Labelled.part(rows, "split", "train").sampled(most, 3)
+    assert found.texts == wanted.texts
+    assert (found.sent, found.campaigns) == (wanted.sent, wanted.campaigns)
+    assert found.labels.tolist() == wanted.labels.tolist()

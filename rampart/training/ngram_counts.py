@@ -1,0 +1,106 @@
+"""In how many texts each n-gram occurs, counted on disk: memory is that of a batch.
+
+Sorted runs of hashes with their counts are written as they fill up, and merged by ranges of hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rampart.training.ngram_hashes import Hashes
+
+Documents = NDArray[np.int64]
+
+_HELD = 3_000_000  # Hashes in memory before they are written.
+_RANGES = 64
+
+
+class Spill:
+    """Adds up counts of hashes and writes them, sorted, to files of a name of their own."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._hashes: list[Hashes] = []
+        self._documents: list[Documents] = []
+        self._held = self._files = 0
+
+    def add(self, hashes: Hashes, documents: Documents) -> None:
+        """Count texts for different hashes."""
+        self._hashes.append(hashes)
+        self._documents.append(documents)
+        self._held += len(hashes)
+        if self._held >= _HELD:
+            self._shrink()
+            if self._held >= _HELD // 2:
+                self.write()
+
+    def write(self) -> None:
+        """Write what is held."""
+        if not self._held:
+            return
+        self._shrink()
+        stem = f"{self._name}-{self._files:03}"
+        np.save(self._folder / f"{stem}.hashes.npy", self._hashes[0])
+        np.save(self._folder / f"{stem}.documents.npy", self._documents[0].astype(np.uint32))
+        self._hashes, self._documents = [], []
+        self._held, self._files = 0, self._files + 1
+
+    def _shrink(self) -> None:
+        hashes, documents = _summed(self._hashes, self._documents)
+        self._hashes, self._documents, self._held = [hashes], [documents], len(hashes)
+
+
+def frequent(folder: Path, name: str, min_documents: int, most: int) -> tuple[Hashes, Documents]:
+    """The n-grams that are in the most texts, by hash; more than `most` where the last are tied.
+
+    Args:
+        folder: of the files that `Spill`s wrote.
+        name: what their names begin with.
+        min_documents: texts an n-gram must occur in.
+        most: that are wanted.
+    """
+    files = sorted(folder.glob(f"{name}*.hashes.npy"))
+    runs = [np.load(path, mmap_mode="r") for path in files]
+    counts = [
+        np.load(path.with_name(path.name.replace("hashes", "documents")), mmap_mode="r")
+        for path in files
+    ]
+    step = 2**64 // _RANGES
+    cuts = np.array([number * step for number in range(1, _RANGES)], dtype=np.uint64)
+    bounds = [np.concatenate([[0], np.searchsorted(run, cuts), [len(run)]]) for run in runs]
+    found = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+    for number in range(_RANGES):
+        slices = [slice(bound[number], bound[number + 1]) for bound in bounds]
+        hashes, documents = _summed(
+            [np.asarray(run[part]) for run, part in zip(runs, slices, strict=True)],
+            [np.asarray(run[part]) for run, part in zip(counts, slices, strict=True)],
+        )
+        often = documents >= min_documents
+        found = (
+            np.concatenate([found[0], hashes[often]]),
+            np.concatenate([found[1], documents[often]]),
+        )
+        if len(found[0]) > most:
+            least = np.partition(found[1], -most)[-most]
+            found = found[0][found[1] >= least], found[1][found[1] >= least]
+    return found
+
+
+def _summed(
+    hashes: Sequence[Hashes], counts: Sequence[NDArray[np.integer]]
+) -> tuple[Hashes, Documents]:
+    """Different hashes, ascending, and the sums of their counts."""
+    if not hashes:
+        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+    joined = np.concatenate(hashes)
+    order = np.argsort(joined, kind="stable")
+    ordered = joined[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))[: len(ordered)]
+    if not len(begins):
+        return joined, np.zeros(0, dtype=np.int64)
+    added = np.concatenate(counts).astype(np.int64)[order]
+    return ordered[begins], np.add.reduceat(added, begins)
