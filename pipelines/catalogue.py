@@ -10,7 +10,7 @@ from typing import Any
 from rampart import __version__
 from rampart.errors import PipelineError
 
-NAMES = ("training", "distributed", "deployment")
+NAMES = ("training", "distributed", "tuning", "deployment")
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "Integer": (int, "a whole number"),
     "Float": (float, "a number"),
@@ -29,10 +29,12 @@ def pipeline(name: str) -> Callable[..., Any]:
     from pipelines.deployment import deployment
     from pipelines.distributed import distributed
     from pipelines.training import training
+    from pipelines.tuning import tuning
 
     found: dict[str, Callable[..., Any]] = {
         "training": training,
         "distributed": distributed,
+        "tuning": tuning,
         "deployment": deployment,
     }
     return found[name]

@@ -18,20 +18,27 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.deploy.report import report
+from components.tune.place import STORAGE
 from jobs.job import CLAIM, DATA
 
 SECRET = "rampart-mlflow-client"  # noqa: S105 - the name of one
 _KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
 
 
-# Steps that speak to MLflow.
-_TOLD = frozenset({"gate", "register", "publish", "deploy"})
 # What bundles are put into, for the step that does.
 STORE = "rampart-store"
 _STORE_KEYS = {
     "AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
     "AWS_ENDPOINT_URL": "AWS_ENDPOINT_URL",
+}
+# Where studies lie, for the steps that work on them.
+STUDIES = "rampart-studies"
+# Of each its keys, the variables they become, and the steps that have these.
+_SECRETS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
+    SECRET: (_KEYS, frozenset({"gate", "register", "publish", "deploy", "tune"})),
+    STORE: (_STORE_KEYS, frozenset({"publish"})),
+    STUDIES: ({"storage": STORAGE}, frozenset({"open-study", "tune", "conclude"})),
 }
 
 
@@ -57,6 +64,9 @@ _ROOMS: Mapping[str, Room] = {
     "train-encoder": LARGE,
     # Follows the job that trains; tried again, it finds it.
     "train-together": MIDDLE,
+    "open-study": MIDDLE,
+    "tune": LARGE,
+    "conclude": LARGE,
     "train-attribution": LARGE,
     "choose-encoder": LARGE,
     "train-ngram": MIDDLE,
@@ -100,10 +110,9 @@ def placed(definition: Any, node_selector: Mapping[str, str], *, caching: bool) 
             "resourceMemoryLimit": room.memory,
         }
         step = SimpleNamespace(platform_config={"kubernetes": {}})
-        if name in _TOLD:
-            kubernetes.use_secret_as_env(step, SECRET, dict(_KEYS), optional=True)
-        if name == "publish":
-            kubernetes.use_secret_as_env(step, STORE, dict(_STORE_KEYS), optional=True)
+        for secret, (keys, told) in _SECRETS.items():
+            if name in told:
+                kubernetes.use_secret_as_env(step, secret, dict(keys), optional=True)
         if name == "train-together":
             kubernetes.mount_pvc(step, pvc_name=CLAIM, mount_path=DATA)
         for key, value in node_selector.items():

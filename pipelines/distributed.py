@@ -6,7 +6,7 @@ from components.data.clean import clean
 from components.data.ingest import ingest
 from components.data.split import split
 from components.train.pytorchjob import train_together
-from pipelines.training import Trained, judged
+from pipelines.judging import Trained, judged
 
 
 @dsl.pipeline(
@@ -40,6 +40,7 @@ def distributed(
     encoder_precision: str = "float32",
     encoder_optimizer: str = "adamw",
     encoder_gradients: str = "float32",
+    encoder_sharding: str = "none",
     checkpoint_steps: int = 0,
     attribution_texts: int = 800,
     ensemble: str = "voting",
@@ -76,6 +77,7 @@ def distributed(
         encoder_precision: float32, bfloat16, float16 or auto.
         encoder_optimizer: adamw, or adafactor, which keeps less.
         encoder_gradients: how processes pass them on: float32, float16, bfloat16 or powersgd.
+        encoder_sharding: none, or fsdp where each process holds a share of what is trained.
         checkpoint_steps: from one checkpoint to the next; 0 for one after each epoch.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
         ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
@@ -117,6 +119,7 @@ def distributed(
             precision=encoder_precision,
             optimizer=encoder_optimizer,
             gradients=encoder_gradients,
+            sharding=encoder_sharding,
             checkpoint_steps=checkpoint_steps,
             attribution_texts=attribution_texts,
             ensemble=ensemble,

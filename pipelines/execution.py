@@ -58,6 +58,10 @@ def execute(
     arguments: Mapping[str, Any],
     root: Path,
     on_event: Callable[[Event], None] | None = None,
+    *,
+    on_line: Callable[[str], None] = lambda _: None,
+    wait: bool = False,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Run a pipeline in a process of its own; what earlier runs in `root` have done is not redone.
 
@@ -66,6 +70,9 @@ def execute(
         arguments: the pipeline's own.
         root: folder for outputs, cache and log; one run at a time uses it.
         on_event: told what becomes known of each step.
+        on_line: told each line that is printed and is no event's alone, without its colours.
+        wait: whether it waits where another run uses the folder, rather than fails.
+        log: file of what is printed; `run.log` in the folder by default.
 
     Returns:
         The pipeline's outputs: values, and paths of artifacts.
@@ -79,19 +86,20 @@ def execute(
         raise PipelineError(
             f"The folder {root} cannot be made: {error.strerror}.", "Name another folder."
         ) from error
-    with _alone(root), tempfile.TemporaryDirectory(dir=root, prefix=".run-") as scratch:
+    log = log or root / "run.log"
+    with _alone(root, wait=wait), tempfile.TemporaryDirectory(dir=root, prefix=".run-") as scratch:
         given, result = Path(scratch) / "arguments.json", root / "outputs.json"
         given.write_text(json.dumps(arguments), encoding="utf-8")
         result.unlink(missing_ok=True)
         call = [sys.executable, "-m", "pipelines.local", name, str(given), str(result)]
-        reader = _Reader(on_event or (lambda _: None))
-        with (root / "run.log").open("w", encoding="utf-8") as log, _child(call) as process:
+        reader = _Reader(on_event or (lambda _: None), on_line)
+        with log.open("w", encoding="utf-8") as printed, _child(call) as process:
             if process.stdout is not None:
                 for line in process.stdout:
-                    log.write(line)
+                    printed.write(line)
                     reader.read(line)
         if process.returncode:
-            raise reader.failure(process.returncode, root / "run.log")
+            raise reader.failure(process.returncode, log)
         outputs: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return outputs
 
@@ -99,8 +107,11 @@ def execute(
 class _Reader:
     """Makes events of what KFP prints."""
 
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, on_event: Callable[[Event], None], on_line: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.tell = on_event
+        self.pass_on = on_line
         self.current = ""
         self.last: deque[str] = deque(maxlen=_LAST_LINES)
         # The first step that failed and its lines: KFP goes on with what does not stand on it.
@@ -110,7 +121,10 @@ class _Reader:
         plain = _COLOUR.sub("", line).rstrip()
         if progress := heard(plain):
             self.tell(Event("progress", self.current, *progress))
-        elif found := _STARTED.search(plain):
+            return
+        if plain:
+            self.pass_on(plain)
+        if found := _STARTED.search(plain):
             self._begin("started", found.group(1))
             self.last.clear()
         elif found := _CACHED.search(plain):
@@ -143,11 +157,11 @@ class _Reader:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _alone(root: Path, *, wait: bool) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(root / ".lock", timeout=0):
+        with FileLock(root / ".lock", timeout=-1 if wait else 0):
             yield
     except Timeout:
         raise PipelineError(

@@ -26,6 +26,7 @@ def submit(
     cron: str | None = None,
     caching: bool = True,
     node_selector: Mapping[str, str] | None = None,
+    run_name: str | None = None,
 ) -> str:
     """Compile a pipeline and start a run of it, or let it run again and again; returns the id.
 
@@ -40,6 +41,7 @@ def submit(
         cron: when it runs, seconds first, such as "0 0 2 * * 0"; once and now if unset.
         caching: whether steps that allow it may be answered from former runs.
         node_selector: labels of the nodes that its steps may run on.
+        run_name: of a run that is started now; Kubeflow Pipelines makes one if unset.
 
     Raises:
         PipelineError: Kubeflow Pipelines does not answer, or refuses.
@@ -80,6 +82,7 @@ def submit(
             run = client.create_run_from_pipeline_package(
                 str(package),
                 arguments=dict(arguments),
+                run_name=run_name,
                 experiment_name=experiment,
                 namespace=namespace,
                 service_account=service_account,

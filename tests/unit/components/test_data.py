@@ -106,7 +106,13 @@ def test_mails_with_a_time_of_arrival_are_split_by_time_as_well(
     assert counts.metadata["time_split test"] == 24
     model = artifact(dsl.Model, "model")
     train_ngram.python_func(
-        table=table, column="time_split", words=2, regularisation=30.0, model=model
+        table=table,
+        column="time_split",
+        words=2,
+        regularisation=30.0,
+        min_documents=2,
+        max_features=10_000,
+        model=model,
     )
     assert model.metadata == {"texts": 72, "column": "time_split"}
     assert sorted(path.name for path in Path(model.path).iterdir()) == [

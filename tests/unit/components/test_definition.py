@@ -31,7 +31,7 @@ def test_the_components_are_those_of_the_pipelines() -> None:
         "train_together",
         "choose_encoder",
         "train_attribution", "combine", "evaluate", "explain", "gate", "register",
-        "publish", "deploy", "report",
+        "publish", "deploy", "report", "open_study", "tune", "conclude",
     }  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from rampart.errors import PipelineError
 
 def test_an_unknown_name_is_answered_with_the_known() -> None:
     for call in (pipeline, parameters, step_count):
-        with pytest.raises(PipelineError, match=r"no pipeline 'tuning'.*training"):
-            call("tuning")
+        with pytest.raises(PipelineError, match=r"no pipeline 'forecast'.*training"):
+            call("forecast")
 
 
 def test_each_parameter_has_a_type_a_default_and_a_sentence() -> None:

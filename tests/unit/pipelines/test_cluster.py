@@ -15,7 +15,7 @@ from kfp import dsl
 
 from components.deploy.report import report
 from pipelines.catalogue import NAMES, compile_pipeline, parameters, step_count
-from pipelines.cluster import SECRET, STORE
+from pipelines.cluster import SECRET, STORE, STUDIES
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -61,11 +61,12 @@ def test_every_step_asks_for_room_and_all_but_a_rollout_are_tried_again(compiled
             assert ("retryPolicy" in task) == (label != "exec-deploy"), label
 
 
-def test_only_what_speaks_to_mlflow_is_told_its_credentials(compiled: Any) -> None:
+def test_only_what_speaks_to_mlflow_or_a_database_is_told_its_credentials(compiled: Any) -> None:
     name, _, platform = compiled
     told = {
         "training": {"exec-gate", "exec-register"},
         "distributed": {"exec-gate", "exec-register"},
+        "tuning": {"exec-open-study", "exec-tune", "exec-conclude"},
         "deployment": {"exec-publish", "exec-deploy"},
     }
     found = {label for label, said in platform.items() if "secretAsEnv" in said}
@@ -73,7 +74,12 @@ def test_only_what_speaks_to_mlflow_is_told_its_credentials(compiled: Any) -> No
     for label in found:
         secrets = platform[label]["secretAsEnv"]
         assert all(secret["optional"] for secret in secrets)
-        wanted = [SECRET, STORE] if label == "exec-publish" else [SECRET]
+        wanted = {
+            "exec-publish": [SECRET, STORE],
+            "exec-tune": [SECRET, STUDIES],
+            "exec-open-study": [STUDIES],
+            "exec-conclude": [STUDIES],
+        }.get(label, [SECRET])
         assert [secret["secretName"] for secret in secrets] == wanted
 
 

@@ -1,0 +1,1 @@
+"""Searching for parameters: studies, their workers and what they found."""
