@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -12,12 +11,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rampart.errors import TooLargeError
+from serving.bodies import read_body, refuse_body, replay
 from serving.predictor.refusal import RETRY_AFTER, count_refusal, refuse
 
-# How much of a refused body is read and thrown away, so that a client which only listens once it
-# has sent everything gets to hear the refusal rather than a broken connection.
-_DRAIN_BYTES = 128_000_000
-_DRAIN_SECONDS = 10.0
 _INFERENCE = re.compile(r"/v2/models/([^/]+)/infer|/v1/models/([^/:]+):(?:predict|explain)")
 _SHED = b'{"error":"As many requests as may are waiting already. Try again in a second."}'
 _SHED_HEADERS = [
@@ -69,23 +65,22 @@ class RequestLimits:
         if encoding.lower() != "identity":
             count_refusal(415)
             message = f"Content-Encoding is {encoding[:40]!r}. Send the body as it is."
-            await _refuse(415, message, send, None if asks_first else receive)
+            response = JSONResponse({"error": message}, status_code=415)
+            await refuse_body(response, send, None if asks_first else receive)
             return
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self.max_bytes:
             await self._refuse_size(send, None if asks_first else receive)
             return
-        body = bytearray()
         try:
-            async for chunk in _chunks(receive):
-                if len(body) + len(chunk) > self.max_bytes:
-                    await self._refuse_size(send, receive)
-                    return
-                body += chunk
+            body = await read_body(receive, self.max_bytes)
         except ClientDisconnect:
             # Nobody is left to answer, and half a body says nothing.
             return
-        await self.app(scope, _replay(bytes(body), receive), send)
+        if body is None:
+            await self._refuse_size(send, receive)
+            return
+        await self.app(scope, replay(body, receive), send)
 
     async def _refuse_size(self, send: Send, unread: Receive | None) -> None:
         refusal = refuse(
@@ -94,7 +89,8 @@ class RequestLimits:
                 "Send fewer or shorter texts in one request.",
             )
         )
-        await _refuse(refusal.status, refusal.message, send, unread)
+        response = JSONResponse({"error": refusal.message}, status_code=refusal.status)
+        await refuse_body(response, send, unread)
 
 
 class ErrorAnswers:
@@ -126,49 +122,3 @@ class ErrorAnswers:
                 {"error": refusal.message}, status_code=refusal.status, headers=refusal.headers
             )
             await response(scope, receive, send)
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        more = message.get("more_body", False)
-        yield message.get("body", b"")
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that has the body at once, and then whatever comes after it."""
-    given = False
-
-    async def replayed() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed
-
-
-async def _refuse(status: int, message: str, send: Send, unread: Receive | None) -> None:
-    """Answer, then read what the client still sends; the connection ends with it."""
-    response = JSONResponse({"error": message}, status_code=status, headers={"Connection": "close"})
-    await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    if unread is not None:
-        await _drain(unread)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drain(receive: Receive) -> None:
-    left = _DRAIN_BYTES
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for chunk in _chunks(receive):
-                left -= len(chunk)
-                if left < 0:
-                    return
-    except (TimeoutError, ClientDisconnect):
-        return

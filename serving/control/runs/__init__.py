@@ -1,0 +1,1 @@
+"""What runs: on this machine in processes of their own, or in Kubeflow Pipelines."""
