@@ -13,7 +13,7 @@ STEPS ?=
 
 RUN := .venv/bin
 SCRIPTS := .ci/run cluster/up requirements/setup.sh
-EXTRAS := inference serve data evaluate train language semantic privacy explain registry pipelines
+EXTRAS := inference serve data evaluate train language semantic privacy explain registry tuning pipelines control
 COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
 
@@ -25,6 +25,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-privacy benchmark-robustness benchmark-serving \
 	benchmark-compression benchmark-endurance benchmark-protocol \
 	benchmark-loading benchmark-pod-start benchmark-training-memory benchmark-training-timeline benchmark-scaling \
+	benchmark-scale benchmark-tokens benchmark-tuning tuning-dashboard \
 	clean distclean
 
 help: ## List the targets
@@ -151,6 +152,18 @@ benchmark-training-memory: setup ## Print what training takes in memory and time
 
 benchmark-training-timeline: setup ## Print and draw what a training step keeps in memory, kind by kind
 	$(RUN)/python -m benchmarks.training_timeline $(ARGS)
+
+tuning-dashboard: setup ## Look at studies in a browser, on loopback (STORAGE=sqlite:///FILE or postgresql://...)
+	$(RUN)/optuna-dashboard --host 127.0.0.1 "$(or $(STORAGE),sqlite:///build/tuning/studies.db)" $(ARGS)
+
+benchmark-scale: setup ## Take a million made-up mails from source to n-grams within 4 GB (ARGS="--mails N")
+	$(RUN)/python -m benchmarks.scale $(ARGS)
+
+benchmark-tokens: setup ## Print what the cache of tokens saves
+	$(RUN)/python -m benchmarks.tokens $(ARGS)
+
+benchmark-tuning: setup ## Print tuned against default parameters, and ASHA against random search
+	$(RUN)/python -m benchmarks.tuning $(ARGS)
 
 benchmark-scaling: setup ## Print what a second training process gives, and what more would on paper
 	$(RUN)/python -m benchmarks.scaling $(ARGS)

@@ -19,11 +19,14 @@ from jobs.follow import follow
 from jobs.here import run_here
 from jobs.job import CLAIM, DATA, IMAGE, Tell, TrainingJob
 from rampart.bundle.store import read_manifest
+from rampart.data.manifest import FILE
+from rampart.data.shards import is_sharded
 from rampart.errors import InputError, JobError
 from rampart.settings import user_cache
 from rollout.cluster import Cluster, own_namespace
 
 Where = Literal["here", "PyTorchJob", "TrainJob"]
+_TABLE = "table"
 
 
 class Place(BaseModel):
@@ -89,7 +92,8 @@ def train(
 
 
 def _named(table: Path, options: Sequence[str]) -> str:
-    with table.open("rb") as file:
+    # The manifest of a table in shards has the sums of them.
+    with (table / FILE if is_sharded(table) else table).open("rb") as file:
         told = hashlib.file_digest(file, "sha256")
     told.update("\n".join(options).encode())
     return told.hexdigest()[:12]
@@ -104,16 +108,20 @@ def _in_a_cluster(
             "Submit the pipeline by `rampart pipeline submit distributed`, which mounts it.",
         )
     folder.mkdir(exist_ok=True)
-    part = folder / "split.part"
-    copyfile(table, part)
-    part.replace(folder / "split.parquet")
+    if not (folder / _TABLE).exists():
+        part = folder / f"{_TABLE}.part"
+        if is_sharded(table):
+            copytree(table, part, dirs_exist_ok=True)
+        else:
+            copyfile(table, part)
+        part.replace(folder / _TABLE)
     there = Path(DATA) / folder.name
     try:
         job = TrainingJob(
             name=folder.name,
             kind=place.where,
             processes=place.processes,
-            arguments=(f"--table={there / 'split.parquet'}", *options, *_paths(there)),
+            arguments=(f"--table={there / _TABLE}", *options, *_paths(there)),
             image=place.image or IMAGE,
             cpu=place.cpu,
             memory=place.memory,

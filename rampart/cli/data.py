@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,6 +117,76 @@ def describe(
         for reason, count in reason_counts(rejects).items():
             shown.add_row(reason, f"{count:,}")
         out.print(shown)
+
+
+@app.command()
+def prepare(
+    uri: Uri,
+    output: Annotated[Path, typer.Option(help="Folder for the dataset: made whole or not at all.")],
+    *,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    seed: Annotated[int, typer.Option(help="Of the campaign split.")] = 0,
+    time_split: Annotated[
+        bool, typer.Option(help="Whether to split by time of arrival as well.")
+    ] = True,
+    processes: Annotated[
+        int, typer.Option(min=0, help="That parse and clean at once; 0 for one a core.")
+    ] = 0,
+    replace: Annotated[bool, typer.Option(help="Replace what is at the output already.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ingest, clean, de-duplicate and split a source of any size into a dataset of shards.
+
+    Memory does not grow with the texts. The dataset is a folder of Parquet files with their hashes
+    in dataset.json; the rows that were left out, and why, are in its folder rejects. Whatever takes
+    a split table takes the folder: `rampart train --table FOLDER`, for one.
+    """
+    from rampart.data.dataset import prepare_dataset
+    from rampart.models.cores import cores
+
+    with stages() as stage:
+        made = prepare_dataset(
+            uri,
+            output,
+            text_column=text_column,
+            label_column=label_column,
+            cache=settings().cache_dir,
+            seed=seed,
+            timed=time_split,
+            processes=processes or cores(),
+            replace=replace,
+            stage=stage,
+        )
+    counts = {
+        "messages": made.messages,
+        "threats": made.threats,
+        "campaigns": made.campaigns,
+    }
+    if as_json:
+        parts = {"parts": dict(made.parts), "rejects": dict(made.rejects)}
+        print_json({"source": uri, "dataset": str(output), **counts, **parts})
+        return
+    told = {name: f"{count:,}" for name, count in counts.items()}
+    out.print(facts({"source": uri, "dataset": output, **told}))
+    for title, found in (("\nParts", made.parts), ("\nRejected", made.rejects)):
+        if found:
+            shown = columns(title, "", ">rows")
+            for name, count in found.items():
+                shown.add_row(name, f"{count:,}")
+            out.print(shown)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Show one step's progress after the other's: each begins where the one before has ended."""
+    with ExitStack() as current:
+
+        def stage(name: str) -> Callable[[int, int], None]:
+            current.close()
+            return current.enter_context(progress(name))
+
+        yield stage
 
 
 def read_source(uri: str, text_column: str, label_column: str) -> Step:

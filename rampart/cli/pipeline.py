@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 Name = Annotated[
-    str, typer.Argument(help="Name of the pipeline: training, distributed or deployment.")
+    str, typer.Argument(help="Name of the pipeline: training, distributed, tuning or deployment.")
 ]
 Data = Annotated[str, typer.Option(help=URI_HELP)]
 Set = Annotated[
@@ -31,7 +31,7 @@ Set = Annotated[
 ]
 ROOT = Path("build/pipeline")
 # Pipelines that begin with a source.
-_ON_DATA = frozenset({"training", "distributed"})
+_ON_DATA = frozenset({"training", "distributed", "tuning"})
 
 
 @app.command()

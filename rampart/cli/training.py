@@ -15,6 +15,7 @@ from rampart.features.pretrained import PACKAGED_BASE
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from rampart.bundle.manifest import Manifest
     from rampart.training.encoder import EncoderReport, EncoderTraining
 
 M = TypeVar("M", bound="BaseModel")
@@ -23,11 +24,19 @@ _TELL_EVERY = 0.1
 
 def train(
     table: Annotated[
-        Path, typer.Option(help="Split messages, as the pipeline's step writes them.")
+        Path,
+        typer.Option(help="Split messages, as `rampart data prepare` or the pipeline writes them."),
     ],
     bundle: Annotated[Path, typer.Option(help="Folder that the bundle goes to.")],
     *,
     column: Annotated[str, typer.Option(help="The split: split or time_split.")] = "split",
+    only: Annotated[
+        str,
+        typer.Option(
+            help="ngram: the n-grams alone, from a table that may be larger than memory; the "
+            "encoder's options then say nothing."
+        ),
+    ] = "",
     base: Annotated[
         str, typer.Option(help="Encoder to start from: packaged, a folder, or a name on your hub.")
     ] = PACKAGED_BASE,
@@ -79,6 +88,10 @@ def train(
     checkpoint_steps: Annotated[
         int, typer.Option(help="From one to the next; 0 for one after each epoch.")
     ] = 0,
+    token_cache: Annotated[
+        bool,
+        typer.Option(help="Keep the messages' tokens in the cache folder, and find them there."),
+    ] = True,
     report: Annotated[
         Path | None, typer.Option(help="File for what became of the encoder, as JSON.")
     ] = None,
@@ -98,6 +111,9 @@ def train(
     together, and the first writes the bundle. On a laptop `rampart pipeline run training` does
     more: it fetches, splits, evaluates, compares and registers besides.
     """
+    if only:
+        _train_ngram(only, table, column, bundle, seed=seed, as_json=as_json)
+        return
     from rampart.data.tables import read_table
     from rampart.ensembles.cascade import CascadeSettings
     from rampart.fitting import Fitting, fit_bundle
@@ -109,6 +125,7 @@ def train(
     from rampart.training.ngram import NgramTraining
     from rampart.training.tabular import TabularTraining
     from rampart.training.together import Together
+    from rampart.training.tokens import user_tokens
 
     memory = _checked(
         MemorySettings,
@@ -146,11 +163,30 @@ def train(
         bundle,
         fitting,
         keep=Keep(checkpoints, checkpoint_steps) if checkpoints else None,
+        tokens=user_tokens() if token_cache else None,
         stage=_Lines(),
         on_encoder=lambda found: _tell(found, report),
     )
-    if manifest is None:
-        return
+    if manifest is not None:
+        _show(bundle, manifest, as_json=as_json)
+
+
+def _train_ngram(
+    only: str, table: Path, column: str, bundle: Path, *, seed: int, as_json: bool
+) -> None:
+    from rampart.fitting import fit_ngram_bundle
+    from rampart.models.cores import cores
+    from rampart.training.ngram import NgramTraining
+
+    if only != "ngram":
+        raise InputError(f"--only is {only!r}.", "Give ngram, or leave it out for all models.")
+    manifest = fit_ngram_bundle(
+        table, column, bundle, NgramTraining(), seed=seed, processes=cores(), stage=_Lines()
+    )
+    _show(bundle, manifest, as_json=as_json)
+
+
+def _show(bundle: Path, manifest: Manifest, *, as_json: bool) -> None:
     found = {"bundle": str(bundle), "id": manifest.id, "threshold": manifest.threshold}
     print_json(found) if as_json else out.print(facts(found))
 
@@ -228,7 +264,9 @@ class _Line:
         self.told = 0.0
 
     def __call__(self, done: int, total: int) -> None:
-        share = done / max(total, 1)
+        if not total:
+            return
+        share = done / total
         if share >= self.told + _TELL_EVERY:
             self.told = share
             err.print(f"{self.name}: {share:.0%}")

