@@ -51,7 +51,9 @@ PARTS = {
     "privacy": ["rampart.features.privacy", "rampart.features.disclosure"],
     "explain": ["rampart.explain", "serving"],
     "registry": ["rampart.registry"],
+    "tuning": ["rampart.tuning"],
     "pipelines": ["pipelines", "components", "rollout", "rampart"],
+    "control": ["serving.control"],
 }
 FEATURES_OF_EXTRAS = [
     f"rampart.features.{name}" for name in ("linguistic", "semantic", "privacy", "disclosure")
@@ -62,6 +64,7 @@ ELSEWHERE = {
     "explain": [
         "rampart.explain.gradients",
         "serving.alibi_explainer",
+        "serving.control",
         # What other servers load, each from a lock of its own.
         "serving.mlserver_runtime",
         "serving.torchserve_handler",
@@ -80,7 +83,9 @@ ABSENT = {
     "privacy": ["torch", "transformers", "kserve", "kfp", "mlflow"],
     "explain": ["torch", "transformers", "kfp", "mlflow"],
     "registry": ["torch", "transformers", "kserve", "kfp"],
+    "tuning": ["kserve", "kfp"],
     "pipelines": ["kserve"],
+    "control": ["kserve"],
 }
 # Imports every module given and says which of the names given cannot be found, all as JSON.
 LOOK = """
