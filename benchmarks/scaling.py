@@ -2,8 +2,9 @@
 
 One process of one thread against two of one thread each, under torchrun with gloo, on the same real
 mails and the same steps of 32: texts a second over the whole fine-tuning, the frozen layers
-included, and the loss on validation. From the measured second a text, the size of the gradient and
-the network named, a model of ring all-reduce says how far more processes get.
+included, and the loss on validation. Beside them, as the limit of the machine, two that each train
+alone at the same time and never speak. From the measured second a text, the size of the gradient
+and the network named, a model of ring all-reduce says how far more processes get.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,29 +62,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--layers", type=int, default=2, help="from the top, that are trained")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args(arguments)
-    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    found: dict[str, list[dict[str, Any]]] = {"1": [], "2": [], "2 that do not speak": []}
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "messages.parquet"
         write_table(splits.split(messages(SPAM_ASSASSIN), seed=0, timed=False), path)
         for _ in range(given.rounds):
-            for count, rounds in found.items():
-                rounds.append(_run(count, path, given))
+            found["1"].append(_run(1, path, given))
+            found["2"].append(_run(2, path, given))
+            found["2 that do not speak"].append(_apart(path, given))
     console = Console(width=110)
-    table = Table("processes of one thread", "texts a second", "of one", "validation loss",
+    table = Table("processes of one thread", "texts a second", "of one", "waited in steps",
+                  "validation loss",
                   title=f"{given.texts} texts, 32 a step, {given.rounds} rounds")  # fmt: skip
-    alone = np.array([one["texts"] for one in found[1]])
-    for count, rounds in found.items():
+    alone = np.array([one["texts"] for one in found["1"]])
+    for name, rounds in found.items():
         each = np.array([one["texts"] for one in rounds])
         losses = ", ".join(f"{loss:.4f}" for loss in rounds[0]["losses"])
         table.add_row(
-            str(count),
+            name,
             f"{np.median(each):.1f} ({each.min():.1f} to {each.max():.1f})",
             f"{np.median(each) / np.median(alone):.2f} "
             f"({(each / alone).min():.2f} to {(each / alone).max():.2f})",
+            ", ".join(f"{share:.1%}" for share in np.median([one["waited"] for one in rounds], 0)),
             losses,
         )
     console.print(table)
-    console.print(_paper(found[1][0], float(np.median([one["step"] for one in found[1]]))))
+    console.print(_paper(found["1"][0], float(np.median([one["step"] for one in found["1"]]))))
 
 
 def _paper(one: dict[str, Any], step: float) -> Table:
@@ -104,6 +109,13 @@ def _paper(one: dict[str, Any], step: float) -> Table:
     return table
 
 
+def _apart(path: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Two trainings of one process each at the same time: what the machine gives to two."""
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: _run(1, path, given), range(2)))
+    return both[0] | {"texts": sum(one["texts"] for one in both)}
+
+
 def _run(count: int, path: Path, given: argparse.Namespace) -> dict[str, Any]:
     words = json.dumps({key: getattr(given, key) for key in ("texts", "tokens", "layers")})
     program = ["-m", "benchmarks.scaling_worker", str(path), words]
@@ -113,7 +125,7 @@ def _run(count: int, path: Path, given: argparse.Namespace) -> dict[str, Any]:
         launcher = [torchrun, "--standalone", f"--nproc-per-node={count}"]
     done = subprocess.run(  # noqa: S603 - no shell
         [*launcher, *program], check=True, capture_output=True, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"},
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -155,6 +167,7 @@ def train(path: str, words: str) -> None:
             "step": float(np.median(np.diff(steps)[-2 * (given["texts"] // 32) :])),
             "trained": trained,
             "losses": report.validation_loss,
+            "waited": [rank.waited for rank in report.ranks],
         }
         sys.stdout.write(json.dumps(found) + "\n")
     ranks.leave()

@@ -10,12 +10,16 @@ import time
 from typing import Any
 
 from jobs.job import MARK, Tell, TrainingJob
-from rampart.errors import OUTCOMES, JobError
+from rampart.errors import OUTCOMES, JobError, RolloutError
 from rollout.cluster import Cluster, ConflictError, MissingError
 from rollout.kinds import POD
 
 _POLL_SECONDS = 1.0
 _STUCK_SECONDS = 300.0
+# An operator that holds the deadline itself says better why the job has failed.
+_GRACE_SECONDS = 60.0
+# What a pod prints is not worth more: its node may be lost, and then the job goes on elsewhere.
+_LOG_SECONDS = 5.0
 # A container that waits for one of these waits for a person.
 _STUCK = frozenset(
     {
@@ -38,6 +42,8 @@ def follow(
 ) -> None:
     """Create a job, or find it, and return when it has succeeded; it is removed in every case.
 
+    Its deadline is held here too: a TrainJob has none of its own.
+
     Args:
         cluster: namespace that it runs in.
         job: which.
@@ -48,9 +54,10 @@ def follow(
         JobError: it failed, it waits for what does not come, or another job has its name.
         RolloutError: the API server refuses.
     """
-    _create(cluster, job, tell)
     pods = Pods(cluster, job, tell)
+    late = time.monotonic() + job.deadline_seconds + _GRACE_SECONDS
     try:
+        _create(cluster, job, tell)
         while True:
             state, why = _state(cluster, job)
             pods.look()
@@ -58,20 +65,31 @@ def follow(
                 return
             if state:
                 raise JobError(f"The {job.kind} {job.name} {state}: {pods.reason(why)}.", _HINT)
+            if time.monotonic() > late:
+                raise JobError(
+                    f"The {job.kind} {job.name} has not ended within {job.deadline_seconds} s.",
+                    "Give it a later deadline; what was trained so far is in its checkpoints.",
+                )
             pods.refuse_stuck(stuck_seconds)
             time.sleep(_POLL_SECONDS)
     finally:
-        # Also where a signal ends this process: its handler raises.
-        cluster.delete(job.resource, job.name)
+        # Also where a signal ends this process, even as the job is made: its handler raises.
+        if _mark(cluster, job) == job.mark:
+            cluster.delete(job.resource, job.name)
+
+
+def _mark(cluster: Cluster, job: TrainingJob) -> str | None:
+    """What the job under this name is marked with; None where there is none."""
+    there = cluster.get(job.resource, job.name) or {}
+    mark: str | None = there.get("metadata", {}).get("annotations", {}).get(MARK)
+    return mark
 
 
 def _create(cluster: Cluster, job: TrainingJob, tell: Tell) -> None:
     try:
         cluster.create(job.resource, job.document())
     except ConflictError:
-        there = cluster.get(job.resource, job.name) or {}
-        mark = there.get("metadata", {}).get("annotations", {}).get(MARK)
-        if mark != job.mark:
+        if _mark(cluster, job) != job.mark:
             raise JobError(
                 f"There is another {job.kind} {job.name}.",
                 f"Delete it (`kubectl delete {job.kind.lower()} {job.name}`), or choose a name.",
@@ -111,6 +129,8 @@ class Pods:
         self._lines: list[str] = []
         self._ends: list[str] = []
         self._waiting: dict[str, tuple[str, float]] = {}
+        self._logs = cluster.with_patience(_LOG_SECONDS)
+        self._unread: set[str] = set()
 
     def look(self) -> None:
         """Tell what is new."""
@@ -146,7 +166,15 @@ class Pods:
 
     def _read(self, name: str, short: str, *, previous: bool = False) -> None:
         since = self._since.get(name, "")
-        for line in self.cluster.log(name, since=since, previous=previous).splitlines():
+        try:
+            said = self._logs.log(name, since=since, previous=previous)
+        except RolloutError as error:
+            if name not in self._unread:
+                self.tell(f"{short}: what it prints cannot be read: {error.problem}")
+            self._unread.add(name)
+            return
+        self._unread.discard(name)
+        for line in said.splitlines():
             stamp, _, text = line.partition(" ")
             # The server's seconds are whole: what was told already comes again.
             if stamp <= since:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile, copytree, rmtree
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.follow import follow
@@ -77,12 +79,34 @@ def train(
     name = f"rampart-training-{_named(table, options)}"
     if place.where == "here":
         folder = user_cache() / "training" / name
-        folder.mkdir(parents=True, exist_ok=True)
         arguments = [f"--table={table}", *options, *_paths(folder)]
-        run_here(arguments, tell, processes=place.processes, restarts=place.restarts)
-    else:
-        folder = place.shared / name
-        _in_a_cluster(table, folder, options, place, tell)
+        with _alone(folder, tell):
+            folder.mkdir(parents=True, exist_ok=True)
+            run_here(arguments, tell, processes=place.processes, restarts=place.restarts)
+            return _taken(folder, bundle)
+    folder = place.shared / name
+    _in_a_cluster(table, folder, options, place, tell)
+    return _taken(folder, bundle)
+
+
+@contextmanager
+def _alone(folder: Path, tell: Tell) -> Iterator[None]:
+    """Hold a training's folder; a second of the same table and options waits for its turn."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(f"The same training runs already, in {folder}: this one waits for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _taken(folder: Path, bundle: Path) -> dict[str, Any]:
+    """Take a training's bundle and its report out of its folder, which goes."""
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     # What is whole is told from what is not by its manifest, which is checked as it is read.
     read_manifest(folder / "bundle")

@@ -80,8 +80,8 @@ def train_together(
     from pathlib import Path
 
     from jobs.training import Place, train
+    from rampart.data.shards import small_columns
     from rampart.data.splits import has_both
-    from rampart.data.tables import read_table
     from rampart.training.pace import Rank, stragglers
 
     def tell(line: str) -> None:
@@ -93,7 +93,7 @@ def train_together(
     figures = Path(pace.path)
     figures.parent.mkdir(parents=True, exist_ok=True)
     figures.write_text("{}", encoding="utf-8")
-    if not has_both(read_table(table.path), column):
+    if not has_both(small_columns(table.path, ("label", column)), column):
         return
     # A run that is stopped takes its job along: the handler raises, and what follows removes it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import rmtree
+from tempfile import mkstemp
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -115,10 +116,12 @@ def identity(settings: BaseModel, parts: Sequence[tuple[Sequence[str], Any]]) ->
     """The same for the same training, however many processes share it and whatever it may take.
 
     Args:
-        settings: of the training; how memory is saved does not count.
+        settings: of the training; how memory is saved does not count, but for the optimizer and the
+            precision, which learn otherwise.
         parts: texts, and what is wanted of them as float64 [n].
     """
-    told = hashlib.sha256(settings.model_dump_json(exclude={"memory", "together"}).encode())
+    free: Any = {"memory": {"micro_batch", "checkpointing", "states"}, "together": True}
+    told = hashlib.sha256(settings.model_dump_json(exclude=free).encode())
     for texts, wanted in parts:
         for text in texts:
             told.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
@@ -145,9 +148,10 @@ def _sum(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("w", encoding="utf-8") as file:
+    # Of several machines' processes, which in pods all have the same number, none has this name.
+    number, part = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(number, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
+    Path(part).replace(path)

@@ -181,6 +181,8 @@ def fit_network(
         )
     ranks = Ranks.of_environment()
     share = ranks.share(settings.batch_size)
+    # Said before the frozen layers run, which takes long.
+    settings.memory.arguments(share)
     steps = settings.epochs * -(-len(train.texts) // settings.batch_size)
     progress = _Progress(on_progress, len(train.texts) + len(validation.texts), steps)
     wanted = targets or tuple(part.labels.astype(np.float64) for part in parts)
@@ -202,9 +204,15 @@ def fit_network(
                 file = scratch / f"{name}.f16" if shared else None
                 frozen = FrozenStates(cut(part.texts), part.labels, target)
                 frozen.fill(network, ranks, file, progress.frozen)
-                ranks.meet(scratch, name)
                 rows.append(frozen)
-            order = Order(settings.batch_size, [len(row) for row in rows[0].ids], settings.seed)
+            ranks.meet(scratch, "filled")
+            order = Order(
+                settings.batch_size,
+                [len(row) for row in rows[0].ids],
+                settings.seed,
+                # One process alone has nobody to keep up with.
+                ranks.count * settings.memory.micro(share) if ranks.count > 1 else 1,
+            )
             around = Steps(
                 order,
                 Pace(),
@@ -248,6 +256,11 @@ def _fit(
             together=settings.together,
             checkpoints=checkpoints,
         )
+    if found.best is None:
+        raise TrainingError(
+            "The training has ended without an evaluation, so that it has no best weights.",
+            "Remove its checkpoints, and train again.",
+        )
     device = next(network.parameters()).device
     report = EncoderReport(
         texts=len(rows[0]),
@@ -255,7 +268,7 @@ def _fit(
         validation_loss=found.losses,
         ranks=steps.pace.of_all(ranks.count, device),
     )
-    if checkpoints is not None and found.best is not None and ranks.first:
+    if checkpoints is not None and ranks.first:
         checkpoints.finish(found.best, report)
     network.to("cpu").eval()
     return report

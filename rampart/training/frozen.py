@@ -22,7 +22,12 @@ from rampart.training.network import EncoderNetwork, served_config
 from rampart.training.ranks import Ranks
 from rampart.training.tokens import TokenCache
 
+NO_TEXT = -100.0
+"""What is wanted of a row that is no text; transformers' Trainer does not count it as one."""
 _AT_ONCE = 1_024  # Texts that the tokenizer is given.
+# Of a batch: no slower on a core than four times as many, and processes that take one each in turn
+# end nearly at once.
+_TOKENS = 1_024
 
 
 class Cutter:
@@ -67,7 +72,10 @@ class Cutter:
 
 
 class FrozenStates(Dataset[dict[str, Any]]):
-    """What the frozen layers give for each text, with what is wanted and its class's weight."""
+    """What the frozen layers give for each text, with what is wanted and its class's weight.
+
+    Behind the last one is a row that is no text and weighs nothing.
+    """
 
     def __init__(
         self, ids: list[NDArray[np.int64]], labels: NDArray[np.int8], targets: Floats
@@ -90,7 +98,7 @@ class FrozenStates(Dataset[dict[str, Any]]):
         lengths = np.array([len(row) for row in self.ids])
         self.hidden = States(lengths, network.bert.config.hidden_size, file)
         with torch.inference_mode():
-            for number, batch in enumerate(length_batches(lengths, 4_096)):
+            for number, batch in enumerate(length_batches(lengths, _TOKENS)):
                 if number % ranks.local_count == ranks.local % ranks.local_count:
                     # Copied, for what lies in a cache is not to be written to.
                     rows = [torch.tensor(self.ids[index]) for index in batch]
@@ -105,6 +113,8 @@ class FrozenStates(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if index == len(self):
+            return {"hidden": self.hidden[0], "labels": NO_TEXT, "weights": 0.0}
         return {
             "hidden": self.hidden[index],
             "labels": float(self.targets[index]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ Documents = NDArray[np.int64]
 
 _HELD = 3_000_000  # Hashes in memory before they are written.
 _RANGES = 64
+HASHES, DOCUMENTS = ".hashes", ".documents"
 
 
 class Spill:
@@ -44,8 +46,8 @@ class Spill:
             return
         self._shrink()
         stem = f"{self._name}-{self._files:03}"
-        np.save(self._folder / f"{stem}.hashes.npy", self._hashes[0])
-        np.save(self._folder / f"{stem}.documents.npy", self._documents[0].astype(np.uint32))
+        self._hashes[0].tofile(self._folder / f"{stem}{HASHES}")
+        self._documents[0].astype(np.uint32).tofile(self._folder / f"{stem}{DOCUMENTS}")
         self._hashes, self._documents = [], []
         self._held, self._files = 0, self._files + 1
 
@@ -63,21 +65,17 @@ def frequent(folder: Path, name: str, min_documents: int, most: int) -> tuple[Ha
         min_documents: texts an n-gram must occur in.
         most: that are wanted.
     """
-    files = sorted(folder.glob(f"{name}*.hashes.npy"))
-    runs = [np.load(path, mmap_mode="r") for path in files]
-    counts = [
-        np.load(path.with_name(path.name.replace("hashes", "documents")), mmap_mode="r")
-        for path in files
-    ]
+    files = sorted(folder.glob(f"{name}*{HASHES}"))
+    counts = [path.with_name(path.name.removesuffix(HASHES) + DOCUMENTS) for path in files]
     step = 2**64 // _RANGES
     cuts = np.array([number * step for number in range(1, _RANGES)], dtype=np.uint64)
-    bounds = [np.concatenate([[0], np.searchsorted(run, cuts), [len(run)]]) for run in runs]
+    bounds = [_bounds(path, cuts) for path in files]
     found = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
     for number in range(_RANGES):
-        slices = [slice(bound[number], bound[number + 1]) for bound in bounds]
+        parts = [(bound[number], bound[number + 1]) for bound in bounds]
         hashes, documents = _summed(
-            [np.asarray(run[part]) for run, part in zip(runs, slices, strict=True)],
-            [np.asarray(run[part]) for run, part in zip(counts, slices, strict=True)],
+            [_read(path, np.uint64, part) for path, part in zip(files, parts, strict=True)],
+            [_read(path, np.uint32, part) for path, part in zip(counts, parts, strict=True)],
         )
         often = documents >= min_documents
         found = (
@@ -88,6 +86,18 @@ def frequent(folder: Path, name: str, min_documents: int, most: int) -> tuple[Ha
             least = np.partition(found[1], -most)[-most]
             found = found[0][found[1] >= least], found[1][found[1] >= least]
     return found
+
+
+def _bounds(path: Path, cuts: Hashes) -> list[int]:
+    """Where ranges of hashes begin and end in a file."""
+    run = np.memmap(path, np.uint64, "r")
+    return [0, *map(int, np.searchsorted(run, cuts)), len(run)]
+
+
+def _read(path: Path, kind: type[np.unsignedinteger], part: tuple[int, int]) -> NDArray[Any]:
+    """Some numbers of a file, which is open only meanwhile: there may be thousands of them."""
+    begin, end = part
+    return np.fromfile(path, kind, end - begin, offset=begin * np.dtype(kind).itemsize)
 
 
 def _summed(

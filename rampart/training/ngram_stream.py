@@ -27,7 +27,7 @@ from rampart.models.base import Floats
 from rampart.models.ngram import Block, NgramModel
 from rampart.training.logistic import Blocks, fit_logistic
 from rampart.training.ngram import NgramTraining, no_ngram, one_label, smoothed_idf
-from rampart.training.ngram_counts import Spill, frequent
+from rampart.training.ngram_counts import DOCUMENTS, HASHES, Spill, frequent
 from rampart.training.ngram_hashes import KINDS, Hashes, count
 
 KEEP = 2**30
@@ -183,7 +183,7 @@ def _named(
     work, settings = tasks[0].work, tasks[0].settings
     most = settings.max_features
     found = [frequent(work, f"{kind}-", settings.min_documents, most) for kind in KINDS]
-    for path in (*work.glob("*.hashes.npy"), *work.glob("*.documents.npy")):
+    for path in (*work.glob(f"*{HASHES}"), *work.glob(f"*{DOCUMENTS}")):
         path.unlink()
     for kind, (hashes, documents) in zip(KINDS, found, strict=True):
         np.save(work / f"{kind}.candidates.npy", np.stack([hashes, documents.astype(np.uint64)]))

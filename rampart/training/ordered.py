@@ -11,7 +11,7 @@ from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from rampart.training.checkpoints import Checkpoints
-from rampart.training.frozen import FrozenStates, collate
+from rampart.training.frozen import NO_TEXT, FrozenStates, collate
 from rampart.training.ranks import Ranks
 from rampart.training.together import Gradients
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rampart.training.trainer import Steps
 
 _EVALUATED = 64
+"""Rows that all processes together evaluate at once."""
 
 
 class Ordered(Trainer):
@@ -33,7 +34,7 @@ class Ordered(Trainer):
 
     def compute_loss(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
         """Trainer's, with the texts counted."""
-        self.steps.pace.texts += len(inputs["labels"])
+        self.steps.pace.texts += int((inputs["labels"] != NO_TEXT).sum())
         return super().compute_loss(model, inputs, *given, **named)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -83,11 +84,13 @@ def _loss(network: Any, rows: FrozenStates, ranks: Ranks, device: Any) -> float:
     order = np.argsort([len(row) for row in rows.ids], kind="stable")
     own = order[ranks.rank :: ranks.count]
     network.eval()
+    # Of all of them, so that several processes pad their rows no further than one does.
+    size = -(-_EVALUATED // ranks.count)
     total = torch.zeros(1, dtype=torch.float64, device=device)
     with torch.no_grad():
         # As many batches as the process with the most rows: a sharded network answers together.
-        for begin in range(0, -(-len(order) // ranks.count), _EVALUATED):
-            share = own[begin : begin + _EVALUATED]
+        for begin in range(0, -(-len(order) // ranks.count), size):
+            share = own[begin : begin + size]
             batch = collate([rows[int(index)] for index in (share if len(share) else order[:1])])
             placed = {name: part.to(device) for name, part in batch.items()}
             loss = network(**placed, num_items_in_batch=1)["loss"].double()

@@ -25,7 +25,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _SHARE = 0.8
 _SECONDS = 600
 # As torch, oneDNN and C++ say that they were given none.
-_REFUSED = ("memory", "could not create a primitive", "bad_alloc")
+_REFUSED = ("memory", "MemoryError", "could not create a primitive", "bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,34 @@ def free_memory(cgroups: Path = _CGROUPS) -> int:
     import psutil
 
     found = [int(psutil.virtual_memory().available)]
-    for limit, usage in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, usage, kinds, files in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         with suppress(OSError, ValueError):  # "max" is no number: no limit
             most, now = (int((cgroups / name).read_text("ascii")) for name in (limit, usage))
-            found.append(max(0, most - now))
+            found.append(max(0, most - now + _counted(cgroups / kinds, files)))
     return min(found)
+
+
+def _counted(path: Path, name: str) -> int:
+    """Bytes of a kind of memory in a control group; those of files are given up when asked."""
+    lines = path.read_text("ascii").splitlines() if path.exists() else []
+    pairs = (line.split() for line in lines)
+    return next((int(count) for kind, count in pairs if kind == name), 0)
+
+
+def _limit() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0] * _SHARE)
+    return int(free_memory() * _SHARE)
 
 
 def largest_micro_batch(
@@ -70,13 +90,13 @@ def largest_micro_batch(
     Args:
         settings: of the training; its micro-batch does not count.
         share: texts of a step that a process has.
-        limit: bytes; four fifths of what is free if None, on a GPU what it has.
+        limit: bytes; four fifths of what is free if None, on a GPU of what is free there.
         tell: is told each try: texts, and bytes or None.
 
     Raises:
         TrainingError: not even one text fits.
     """
-    most = limit if limit is not None else int(free_memory() * _SHARE)
+    most = limit if limit is not None else _limit()
     choices = divisors(share)
     tried: dict[int, int | None] = {}
     low, high = 0, len(choices)  # choices[:low] fit, choices[high:] do not
@@ -100,20 +120,24 @@ def largest_micro_batch(
 
 def _tried(settings: EncoderTraining, texts: int, limit: int) -> int | None:
     command = [sys.executable, "-m", "rampart.training.probe", settings.model_dump_json()]
-    done = subprocess.run(  # noqa: S603 - no shell
-        [*command, str(texts), str(limit)],
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell
+            [*command, str(texts), str(limit)],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None  # so many that nobody would wait for them
     if done.returncode == 0:
         taken = int(json.loads(done.stdout)["bytes"])
         return taken if taken <= limit else None
-    if done.returncode < 0 or any(words in done.stderr for words in _REFUSED):
+    said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    if done.returncode < 0 or any(words in said for words in _REFUSED):
         return None  # killed for it, or refused it
     raise TrainingError(
-        f"A step of {texts} texts failed: {done.stderr.strip().splitlines()[-1]}.",
+        f"A step of {texts} texts failed: {said}.",
         "Correct the settings.",
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
+from stat import S_ISDIR
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, TypeVar
 
@@ -118,7 +119,12 @@ class Ranks:
         # torchrun is the parent of all that it started here; in a pod there is one process.
         named = [os.environ.get(name, "") for name in ("MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")]
         folder = Path(gettempdir()) / f"{prefix}{'-'.join(named)}-{os.getppid()}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise TrainingError(
+                f"{folder} was made by somebody else.", "Remove it, or set TMPDIR to a folder."
+            )
         try:
             yield folder
         finally:

@@ -37,17 +37,29 @@ class Order(LengthGroupedSampler):
 
     Texts of like length share a step. An epoch's order hangs on its number alone, so that a
     training that goes on has the order that it would have had.
+
+    Args:
+        batch_size: texts of a step.
+        lengths: of the texts.
+        seed: of the draws.
+        together: texts that all processes take at once. An epoch that does not end with as many
+            is filled up with what is no text, which `FrozenStates` has at its end: else accelerate
+            fills it up with texts that were there before.
     """
 
-    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+    def __init__(self, batch_size: int, lengths: list[int], seed: int, together: int = 1) -> None:
         super().__init__(batch_size, lengths=lengths)
         self.seed = seed
         self.epoch = 0
+        self._filling = [len(lengths)] * (-len(lengths) % together)
+
+    def __len__(self) -> int:
+        return len(self.lengths) + len(self._filling)
 
     def __iter__(self) -> Iterator[int]:
         drawn = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0]
         self.generator = torch.Generator().manual_seed(int(drawn >> np.uint64(1)))
-        return iter(super().__iter__())
+        return iter([*super().__iter__(), *self._filling])
 
 
 class Steps(TrainerCallback):
@@ -106,7 +118,9 @@ class Steps(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Tell, and ask for a checkpoint where it is time."""
         self.on_step(state.global_step)
-        if self.every and state.global_step % self.every == 0:
+        epoch = max(1, state.max_steps // state.num_train_epochs)
+        # At its end it is written after the evaluation, which would not be made up for.
+        if self.every and state.global_step % self.every == 0 and state.global_step % epoch:
             control.should_save = True
 
     def on_evaluate(
@@ -177,6 +191,9 @@ def run(
         report_to=[],
         **arguments,
     )
+    if ranks.count == 1 and told.n_gpu > 1:
+        # Else each of the machine's GPUs would take as many texts, and a step be larger.
+        told._n_gpu = 1  # noqa: SLF001 - transformers has no other way to say so
     kind = Sharded if together.sharding == "fsdp" and ranks.count > 1 else Ordered
     trainer = kind(
         model=network,

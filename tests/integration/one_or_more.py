@@ -1,7 +1,7 @@
 """Trains without dropout, alone or as one of several processes: one_or_more.py HOW, as JSON.
 
 It prints what came of it. With a step, its last process kills itself once that step's checkpoint is
-there, unless torchrun has started it again.
+there, unless torchrun has started it again; with an epoch, as soon as that is evaluated.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class How:
     optimizer: Any = "adamw"
     checkpoints: str = ""
     step: int = 0
+    epoch: int = 0
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
@@ -53,6 +54,11 @@ def train(how: How) -> dict[str, Any] | None:
         there = Path(how.checkpoints) / f"checkpoint-{how.step}/sums.json"
         if last and not again and there.exists():
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def evaluated(epoch: int, _: float) -> bool:
+        if epoch == how.epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -70,11 +76,12 @@ def train(how: How) -> dict[str, Any] | None:
     report = fit_network(
         network,
         base_tokenizer(how.base),
-        (labelled(96, 96), labelled(48, 48)),
+        (labelled(100, 100), labelled(50, 50)),
         Path(how.folder),
         settings,
         keep=Keep(Path(how.checkpoints), every=2) if how.checkpoints else None,
         on_progress=die if how.step else None,
+        on_epoch=evaluated if how.epoch else None,
     )
     ranks.leave()
     if not ranks.first:

@@ -45,6 +45,12 @@ def _texts(found: dict[str, Any]) -> int:
     return int(sum(rank["texts"] for rank in found["ranks"]))
 
 
+def _left(step: int) -> int:
+    """Texts of what is to be done after a step: an epoch has 100, its seventh step the last 4."""
+    epochs, steps = divmod(step, 7)
+    return 3 * 100 - 100 * epochs - 16 * steps
+
+
 @pytest.mark.parametrize("micro", [8, 4], ids=["at once", "in two parts"])
 @pytest.mark.parametrize("sharding", ["none", "fsdp"])
 def test_two_processes_come_to_what_one_comes_to(
@@ -92,13 +98,16 @@ def test_a_killed_training_goes_on_with_another_number_of_processes(
     assert (Path(kept.checkpoints) / f"checkpoint-{step}" / "sums.json").exists()
     found = trained(replace(kept, sharding=after[1]), after[0])
     _assert_the_same(found, whole)
-    assert _texts(found) == 3 * 96 - 16 * step  # none twice
+    assert _texts(found) == _left(step)  # none twice
 
 
 def test_torchrun_takes_a_killed_process_back_and_the_training_ends_as_it_would_have(
     kept: How, whole: dict[str, Any]
 ) -> None:
-    _assert_the_same(restarted(replace(kept, step=4), 2, restarts=1), whole)
+    found = restarted(replace(kept, step=4), 2, restarts=1)
+    _assert_the_same(found, whole)
+    # It was started again, and went on from there.
+    assert _texts(found) == _left(4)
 
 
 def test_a_checkpoint_that_was_broken_off_or_changed_is_not_gone_on_from(
@@ -111,7 +120,7 @@ def test_a_checkpoint_that_was_broken_off_or_changed_is_not_gone_on_from(
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     found = trained(replace(kept, micro=16))
     _assert_the_same(found, whole)
-    assert _texts(found) == 3 * 96 - 16 * 2
+    assert _texts(found) == _left(2)
 
 
 def test_a_training_that_is_over_is_not_run_again(kept: How, whole: dict[str, Any]) -> None:
@@ -122,6 +131,22 @@ def test_a_training_that_is_over_is_not_run_again(kept: How, whole: dict[str, An
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == state
     assert again == first
     _assert_the_same(first, whole)
+
+
+def test_another_optimizer_or_precision_goes_on_from_no_checkpoint(kept: How) -> None:
+    assert run(replace(kept, step=4, micro=16)).codes == [-signal.SIGKILL]
+    done = run(replace(kept, micro=16, optimizer="adafactor"))
+    assert "are of another training" in done.errors
+
+
+def test_a_checkpoint_at_the_end_of_an_epoch_has_its_evaluation(
+    kept: How, whole: dict[str, Any]
+) -> None:
+    # Step 14 would be one of every second's, and is the last of the second epoch.
+    assert run(replace(kept, epoch=2, micro=16)).codes == [-signal.SIGKILL]
+    found = trained(replace(kept, micro=16))
+    _assert_the_same(found, whole)
+    assert _texts(found) == _left(12)
 
 
 def test_an_optimizer_that_cannot_be_sharded_is_refused(how: How) -> None:

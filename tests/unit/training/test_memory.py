@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from rampart.errors import TrainingError
 from rampart.models.encoder import WindowSettings
-from rampart.training.encoder import EncoderTraining, train_encoder
+from rampart.training import probe
+from rampart.training.encoder import EncoderTraining, fit_network, train_encoder
+from rampart.training.frozen import FrozenStates
 from rampart.training.memory import MemorySettings, States, has_bfloat16
-from rampart.training.network import EncoderNetwork
+from rampart.training.network import EncoderNetwork, base_tokenizer
 from rampart.training.probe import free_memory, largest_micro_batch
 from tests.conftest import labelled, sure
 
@@ -118,10 +120,24 @@ def test_states_in_a_file_are_those_in_memory_whoever_wrote_them(tmp_path: Path)
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_computed(
-    memory: MemorySettings, words: str
+    memory: MemorySettings, words: str, base_encoder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=words):
-        memory.arguments(32)
+    training = EncoderTraining(base=str(base_encoder), memory=memory)
+    network = EncoderNetwork.from_base(str(base_encoder), trained_layers=1)
+
+    def nothing(*_: object, **__: object) -> None:
+        raise AssertionError("the frozen layers ran")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FrozenStates, "fill", nothing)
+        with pytest.raises(TrainingError, match=words):
+            fit_network(
+                network,
+                base_tokenizer(str(base_encoder)),
+                (labelled(64, 64), labelled(40, 40)),
+                tmp_path,
+                training,
+            )
 
 
 def test_a_part_is_no_larger_than_the_share() -> None:
@@ -189,6 +205,26 @@ def test_where_not_even_one_fits_that_is_said(base_encoder: Path) -> None:
         largest_micro_batch(wide, 4, limit=1000)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="float16 can be tried")
+def test_a_try_that_fails_for_another_reason_says_so(base_encoder: Path) -> None:
+    wrong = EncoderTraining(
+        base=str(base_encoder),
+        window=WindowSettings(tokens=64, tail=8),
+        memory=MemorySettings(precision="float16"),
+    )
+    with pytest.raises(TrainingError, match=r"A step of \d+ texts failed: .*float16 needs a GPU"):
+        largest_micro_batch(wrong, 4)
+
+
+def test_a_try_that_takes_too_long_is_of_too_many_texts(
+    base_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_SECONDS", 0.01)
+    small = EncoderTraining(base=str(base_encoder), window=WindowSettings(tokens=64, tail=8))
+    with pytest.raises(TrainingError, match="Not even one text"):
+        largest_micro_batch(small, 4)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_what_is_free_is_what_the_control_group_leaves(tmp_path: Path, version: int) -> None:
     names = {
@@ -199,5 +235,12 @@ def test_what_is_free_is_what_the_control_group_leaves(tmp_path: Path, version: 
     for name, value in zip(names, ("3000", "1000"), strict=True):
         (tmp_path / name).write_text(value)
     assert free_memory(tmp_path) == 2000
+    # What was read from disk is given up when it is asked for.
+    stat, kind = {
+        1: ("memory/memory.stat", "total_inactive_file"),
+        2: ("memory.stat", "inactive_file"),
+    }[version]
+    (tmp_path / stat).write_text(f"anon 100\n{kind} 700\n")
+    assert free_memory(tmp_path) == 2700
     (tmp_path / names[0]).write_text("max")
     assert free_memory(tmp_path) > 10_000

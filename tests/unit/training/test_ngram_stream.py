@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections import Counter
 from pathlib import Path
 
@@ -206,6 +207,23 @@ def test_counts_on_disk_are_those_of_a_dictionary(
     hashes, documents = frequent(folder, "words-", least, most)
     assert dict(zip(hashes.tolist(), documents.tolist(), strict=True)) == wanted
     assert hashes.tolist() == sorted(hashes.tolist())
+
+
+def test_however_many_files_there_are_few_are_open(tmp_path: Path) -> None:
+    hashes = np.arange(1, 65, dtype=np.uint64) * np.uint64(2**57)
+    for number in range(300):
+        spill = Spill(tmp_path, f"words-{number:03}")
+        spill.add(hashes, np.full(64, 2, dtype=np.int64))
+        spill.write()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 20, limits[1]))
+    try:
+        found, documents = frequent(tmp_path, "words-", 1, 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    np.testing.assert_array_equal(found, hashes)
+    np.testing.assert_array_equal(documents, np.full(64, 600))
 
 
 def test_the_head_is_scikit_learns_own(tmp_path: Path) -> None:
