@@ -12,6 +12,7 @@ RampartError
 ├── TrainingError         a model cannot be fitted
 ├── PipelineError         a pipeline step failed
 ├── RegistryError         the registry does not answer or refuses
+├── StorageError          the database of studies does not answer
 ├── JobError              a training job failed, or cannot be run
 ├── RolloutError          a bundle cannot be put behind KServe; the last one serves on
 └── MissingExtraError     a part of Rampart is not installed
@@ -82,6 +83,10 @@ class RegistryError(RampartError):
     """The model registry does not answer, or refuses."""
 
 
+class StorageError(RampartError):
+    """The database that studies lie in does not answer; what it holds is left as it is."""
+
+
 class RolloutError(RampartError):
     """A bundle cannot be put behind KServe; what served before serves on."""
 
@@ -116,6 +121,7 @@ OUTCOMES: dict[type[RampartError], Outcome] = {
     MissingExtraError: Outcome(501, 11),
     RolloutError: Outcome(502, 13),
     JobError: Outcome(502, 14),
+    StorageError: Outcome(503, 15),
     RampartError: Outcome(500, 12),
 }
 

@@ -33,7 +33,7 @@ def write_report(storage: str, name: str, path: Path, final: Final | None = None
         final: figures on the test part, where they were measured.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     known = summary(storage, name)
@@ -46,7 +46,7 @@ def write_pictures(storage: str, name: str, folder: Path) -> list[Path]:
     """Write each picture as an SVG file of its own; returns the files.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     _, study = find(storage, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import optuna
@@ -17,6 +17,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
+
+from rampart.tuning.trials import counted
 
 FACTOR = 3
 """One in so many trials goes on at each rung."""
@@ -77,12 +79,43 @@ class SeededSampler(BaseSampler):
             return TPESampler(seed=seed, constant_liar=True)
 
 
+class _Counted:
+    """A study as a pruner looks at it, without the attempts whose trial was run again.
+
+    What a lost attempt had come to would stand in its rungs beside what the next one comes to.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._storage = study._storage  # noqa: SLF001 - the pruner writes the rungs there
+        self.direction = study.direction
+
+    def get_trials(self, deepcopy: bool = True) -> list[FrozenTrial]:  # noqa: FBT001, FBT002
+        return counted(self._study.get_trials(deepcopy=deepcopy))
+
+
+class _Halving(SuccessiveHalvingPruner):
+    def prune(self, study: Any, trial: FrozenTrial) -> bool:
+        return super().prune(cast("optuna.Study", _Counted(study)), trial)
+
+
+class _Brackets(HyperbandPruner):
+    def _try_initialization(self, study: optuna.Study) -> None:
+        super()._try_initialization(study)
+        self._pruners = [
+            _Halving(
+                min_resource=self._min_resource,
+                reduction_factor=self._reduction_factor,
+                min_early_stopping_rate=bracket,
+            )
+            for bracket in range(len(self._pruners))
+        ]
+
+
 def pruner(name: Literal["asha", "hyperband", "none"], least: int, most: int) -> BasePruner:
     """The pruner of that name, for trials that take from `least` to `most` steps."""
     if name == "asha":
-        return SuccessiveHalvingPruner(min_resource=least, reduction_factor=FACTOR)
+        return _Halving(min_resource=least, reduction_factor=FACTOR)
     if name == "hyperband":
-        return HyperbandPruner(
-            min_resource=least, max_resource=max(most, least), reduction_factor=FACTOR
-        )
+        return _Brackets(min_resource=least, max_resource=max(most, least), reduction_factor=FACTOR)
     return NopPruner()

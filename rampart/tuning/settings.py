@@ -20,8 +20,9 @@ Parameters = Mapping[str, Value]
 DIRECTIONS: dict[Objective, Direction] = {"recall": "maximize", "cost": "minimize"}
 WEIGHED: tuple[Target, ...] = ("ensemble", "cascade")
 """Targets that fit the models once and weigh what they said."""
-EXTENDED = ("trials", "seconds", "heartbeat", "retries")
-"""What may change when a study goes on: how long, and how it looks after its workers."""
+EXTENDED = ("trials", "seconds", "retries")
+"""What may change when a study goes on. Not the signs of life: who gives them more rarely than the
+others wait for them would be taken for dead."""
 
 STUDY_NAME = r"^[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
 """Names that can stand in an address: no dots alone."""

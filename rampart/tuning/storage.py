@@ -22,7 +22,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from rampart.errors import InputError
+from rampart.errors import InputError, StorageError
 
 _SIGNS = 3
 _WAIT = 60.0
@@ -38,7 +38,8 @@ def open_storage(address: str, heartbeat: int = 10) -> RDBStorage:
         heartbeat: seconds between two signs of life of a worker.
 
     Raises:
-        InputError: it is no such address, or there is no such database.
+        InputError: it is no such address.
+        StorageError: there is no such database, or it does not answer.
     """
     # What Optuna would say of each trial is told by whoever watches.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -61,7 +62,7 @@ def open_storage(address: str, heartbeat: int = 10) -> RDBStorage:
                 with storage.engine.connect() as connection:
                     connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError, OSError) as error:
-        raise InputError(
+        raise StorageError(
             f"The storage {url.render_as_string()} cannot be opened: {_said(error)}.", _REMEDY
         ) from error
     return storage

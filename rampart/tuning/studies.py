@@ -41,27 +41,33 @@ def open_study(storage: str, settings: StudySettings) -> optuna.Study:
     How long it runs may change, and that it was stopped is forgotten.
 
     Raises:
-        InputError: the storage cannot be used, a study of the name was asked something else, or
-            one that it shall start from is of another target.
+        InputError: a study of the name was asked something else, or one that it shall start from
+            is of another target.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no study that it shall start from.
     """
     opened = open_storage(storage, settings.heartbeat)
     with locked(opened, settings.name):
         if settings.name in optuna.get_all_study_names(opened):
             study = loaded(opened, settings.name)
-            _same(settings_of(study), settings)
+            half = _half_opened(study)
+            if half:
+                optuna.delete_study(study_name=settings.name, storage=opened)
+            else:
+                _same(settings_of(study), settings)
         else:
+            half = True
+        if half:
             former = [former_best(opened, name, settings) for name in settings.warm_start_from]
             first = starts(settings, former)
             study = optuna.create_study(
                 study_name=settings.name,
                 storage=opened,
                 directions=settings.directions,
-                load_if_exists=True,
             )
+            study.set_user_attr(STARTED, datetime.now(UTC).isoformat())
             for start in first:
                 study.enqueue_trial(dict(start))
-            study.set_user_attr(STARTED, datetime.now(UTC).isoformat())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(settings.objectives))
@@ -81,7 +87,7 @@ def summaries(storage: str) -> list[StudySummary]:
     """How each study stands, the newest first.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
     """
     if not exists(storage):
         return []
@@ -96,7 +102,7 @@ def summary(storage: str, name: str) -> StudySummary:
     """How a study stands.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     opened, study = find(storage, name)
@@ -107,7 +113,7 @@ def stop(storage: str, name: str) -> None:
     """Ask the workers to stop, which they do at the next step; what they were at is queued again.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     _, study = find(storage, name)
@@ -119,7 +125,8 @@ def best_parameters(storage: str, name: str) -> dict[str, Value]:
     """What the training pipeline should be given; with two objectives, of the best recall.
 
     Raises:
-        InputError: the storage cannot be used, or no trial is complete.
+        InputError: no trial is complete.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     _, study = find(storage, name)
@@ -135,7 +142,7 @@ def find(storage: str, name: str) -> tuple[RDBStorage, optuna.Study]:
     """A study and the storage that it lies in.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     if not exists(storage):
@@ -194,7 +201,9 @@ def former_best(
             f"The study {name!r} tunes the {target}, and this one the {settings.target}.",
             "Start from studies of the same target.",
         )
-    return [trial.params for trial in study.best_trials]
+    # Equal ones say nothing more than the first of them.
+    best = {tuple(trial.values): trial.params for trial in reversed(study.best_trials)}
+    return list(reversed(best.values()))
 
 
 def best_trials(study: optuna.Study) -> tuple[BestTrial, ...]:
@@ -242,6 +251,11 @@ def standing(opened: RDBStorage, study: optuna.Study) -> StudySummary:
         started=started,
         updated=max([started, *(when.astimezone(UTC) for when in _times(trials))]),
     )
+
+
+def _half_opened(study: optuna.Study) -> bool:
+    """Whether whoever opened it was killed before it was asked anything; no trial was run then."""
+    return STARTED in study.user_attrs and SETTINGS not in study.user_attrs
 
 
 def _same(known: StudySettings, asked: StudySettings) -> None:

@@ -5,57 +5,108 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from rampart.errors import RegistryError
 from rampart.tuning.kept import digest
 from rampart.tuning.settings import StudySettings
-from rampart.tuning.trials import ERROR
+from rampart.tuning.storage import locked
+from rampart.tuning.trials import ERROR, counted
 
 Callback = Callable[[optuna.Study, FrozenTrial], None]
 EXPERIMENT, RUN, ADDRESS = "rampart-tuning", "mlflow_run", "mlflow_address"
+PARENT = "mlflow.parentRunId"
 
 
-def tracked(study: optuna.Study, settings: StudySettings, address: str) -> Callback:
-    """A callback that writes a finished trial to MLflow, as a child of the study's run.
+class Tracker:
+    """Writes a study's finished trials to MLflow, each once, as children of the study's run.
 
     An attempt that is made again is no trial of its own, and is not written. The study's lock has
-    to be held: its first worker makes the run.
+    to be held where one is made: the first worker makes the study's run.
+
+    Args:
+        opened: where the study lies.
+        study: whose trials they are.
+        settings: its own.
+        address: of MLflow.
 
     Raises:
         RegistryError: MLflow does not answer.
     """
-    with warnings.catch_warnings():
-        # The store's modules are imported only now, and warn about what SQLAlchemy deprecates.
-        warnings.simplefilter("ignore")
-        run, experiment = _parent(study, settings, address)
-    with warnings.catch_warnings():
-        # Optuna 6 will have it no more; until then it is what others' tools know.
-        warnings.simplefilter("ignore", FutureWarning)
-        from optuna_integration import MLflowCallback
 
-        callback = MLflowCallback(
-            tracking_uri=address,
-            metric_name=list(settings.objectives),
-            create_experiment=False,
-            mlflow_kwargs={
-                "experiment_id": experiment,
-                "nested": True,
-                "tags": {"mlflow.parentRunId": run, "study": settings.name},
-            },
-        )
+    def __init__(
+        self, opened: RDBStorage, study: optuna.Study, settings: StudySettings, address: str
+    ) -> None:
+        self.opened, self.name = opened, settings.name
+        with warnings.catch_warnings():
+            # The store's modules are imported only now, and warn about what SQLAlchemy deprecates.
+            warnings.simplefilter("ignore")
+            self._client, self.run, self.experiment = _parent(study, settings, address)
+        with warnings.catch_warnings():
+            # Optuna 6 will have it no more; until then it is what others' tools know.
+            warnings.simplefilter("ignore", FutureWarning)
+            from optuna_integration import MLflowCallback
 
-    def write(study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state != TrialState.FAIL or ERROR in trial.user_attrs:
-            callback(study, trial)
+            self._write = MLflowCallback(
+                tracking_uri=address,
+                metric_name=list(settings.objectives),
+                create_experiment=False,
+                mlflow_kwargs={
+                    "experiment_id": self.experiment,
+                    "nested": True,
+                    "tags": {PARENT: self.run, "study": settings.name},
+                },
+            )
 
-    return write
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Write a trial that has ended; Optuna's callback."""
+        # Under the lock: somebody may be catching up with it, or have done so.
+        with locked(self.opened, self.name):
+            if _counts(trial) and not self._known(f" AND tags.number = '{trial.number}'"):
+                self._write(study, trial)
+
+    def catch_up(self, study: optuna.Study) -> None:
+        """Write what workers had ended that were killed before they came to write it."""
+        with locked(self.opened, self.name):
+            known = self._known()
+            for trial in counted(study.get_trials(deepcopy=False)):
+                if _counts(trial) and trial.number not in known:
+                    self._write(study, trial)
+
+    def _known(self, which: str = "") -> set[int]:
+        """Numbers of the trials that are there; a run that was broken off goes.
+
+        Args:
+            which: a condition more that they have to meet, as MLflow's search has it.
+        """
+        found = set()
+        token: str | None = None
+        while token != "":
+            page = self._client.search_runs(
+                [self.experiment], f"tags.`{PARENT}` = '{self.run}'{which}", page_token=token
+            )
+            for run in page:
+                # The number is what is written last.
+                if (number := run.data.tags.get("number")) is not None:
+                    found.add(int(number))
+                else:
+                    self._client.delete_run(run.info.run_id)
+            token = page.token or ""
+        return found
 
 
-def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple[str, str]:
-    """The study's own run, made where there is none at this address, and its experiment."""
+def _counts(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended for good."""
+    own = trial.state != TrialState.FAIL or ERROR in trial.user_attrs
+    return trial.state.is_finished() and own
+
+
+def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple[Any, str, str]:
+    """A client, the study's own run, which is made where there is none, and its experiment."""
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -84,4 +135,4 @@ def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple
             f"MLflow at {shown} does not answer ({type(error).__name__}).",
             "Start it, or leave the tracking address out.",
         ) from error
-    return str(run), str(experiment)
+    return client, str(run), str(experiment)

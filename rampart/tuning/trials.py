@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rampart.tuning.settings import StudySettings
 
-WORKER, ERROR = "worker", "error"
-"""Attributes of a trial: who runs it, and why it failed where that was its own fault."""
+WORKER, ERROR, HALTED = "worker", "error", "halted"
+"""Attributes of a trial: who runs it, why it failed where that was its own fault, and that somebody
+asked for it to be broken off, which is no fault at all."""
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -60,9 +61,13 @@ def mend(study: optuna.Study, settings: StudySettings) -> None:
         if WORKER not in trial.user_attrs:
             study.tell(trial.number, state=TrialState.FAIL)
     optuna.storages.fail_stale_trials(study)
-    again = RetryHeartbeatStaleTrialCallback(max_retry=settings.retries)
-    for trial in counted(study.get_trials(deepcopy=True)):
-        if trial.state == TrialState.FAIL and ERROR not in trial.user_attrs:
+    again = RetryHeartbeatStaleTrialCallback()
+    trials = study.get_trials(deepcopy=True)
+    halted = {trial.number for trial in trials if HALTED in trial.user_attrs}
+    for trial in counted(trials):
+        died = {*attempts(trial), trial.number} - halted
+        lost = trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
+        if lost and len(died) <= settings.retries:
             # The next attempt is signed by whoever takes it.
             trial.user_attrs = {}
             # Nor has it passed the rungs of successive halving that the lost one had.

@@ -20,9 +20,10 @@ from threading import Event, Thread
 
 import optuna
 import pandas as pd
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from rampart.errors import InputError, RampartError
 from rampart.tuning.objectives import Evaluation
@@ -31,10 +32,12 @@ from rampart.tuning.settings import StudySettings
 from rampart.tuning.steps import HaltedError, Steps
 from rampart.tuning.storage import locked
 from rampart.tuning.studies import STOP, equipped, find, settings_of
-from rampart.tuning.tracking import Callback, tracked
-from rampart.tuning.trials import ERROR, exhausted, mend, sign
+from rampart.tuning.tracking import Callback, Tracker
+from rampart.tuning.trials import ERROR, HALTED, exhausted, mend, sign
 
 DATA = "data"
+_NOT_ITS_OWN = (OSError, MemoryError, SQLAlchemyError, StorageInternalError)
+"""What ends a worker and says nothing of the trial it was at: disk, memory, the storage."""
 _LOOK = 0.5
 """Seconds between two looks at whether the study was asked to stop, or others are done."""
 Tell = Callable[[FrozenTrial], None]
@@ -64,7 +67,8 @@ def work(
         tell: is told of each trial that has ended.
 
     Raises:
-        InputError: the study was begun on other data, or the storage cannot be used.
+        InputError: the study was begun on other data.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
         DataError: the table is not split so, or too small for the folds.
         RegistryError: MLflow does not answer.
@@ -77,9 +81,12 @@ def work(
         evaluate = Evaluation(pool, settings, cache)
         with locked(opened, name):
             begun_on(study, pool)
-            callbacks = [tracked(study, settings, tracking_uri)] if tracking_uri else []
+            tracker = Tracker(opened, study, settings, tracking_uri) if tracking_uri else None
         worker = _Worker(opened, equipped(study, settings), settings, evaluate, halted)
-        return worker.run(callbacks, tell or (lambda _: None))
+        done = worker.run([tracker] if tracker else [], tell or (lambda _: None))
+        if tracker:
+            tracker.catch_up(study)
+        return done
 
 
 def begun_on(study: optuna.Study, pool: Pool) -> None:
@@ -158,7 +165,10 @@ class _Worker:
             )
             try:
                 return self.evaluate(trial, steps)
-            except (HaltedError, optuna.TrialPruned):
+            except HaltedError:
+                trial.set_user_attr(HALTED, True)  # noqa: FBT003 - Optuna's own signature
+                raise
+            except (optuna.TrialPruned, *_NOT_ITS_OWN):
                 raise
             except Exception as error:
                 # Its own fault, and no reason to try it again.

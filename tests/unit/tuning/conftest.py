@@ -65,7 +65,7 @@ def run(storage: str, table: pd.DataFrame, cache: Path) -> Run:
 
     def run(settings: StudySettings, data: pd.DataFrame = table, **more: Any) -> Any:
         study = open_study(storage, settings)
-        work(storage, settings.name, data, cache=cache, **more)
+        work(storage, settings.name, data, **{"cache": cache, **more})
         return study
 
     return run

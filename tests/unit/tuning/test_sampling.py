@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import optuna
+import pytest
+from optuna.trial import TrialState
 
-from rampart.tuning.sampling import SeededSampler
+from rampart.tuning.sampling import SeededSampler, pruner
+from rampart.tuning.trials import ERROR, counted, mend
+from tests.unit.tuning.conftest import asked
 
 
 def drawn(parts: tuple[int, ...], kind: str, seed: int = 0) -> list[float]:
@@ -25,3 +29,26 @@ def test_draws_depend_on_the_seed_and_the_number_and_not_on_who_draws() -> None:
 def test_tpe_learns_from_former_trials_and_random_does_not() -> None:
     late = {kind: sum(abs(x - 0.3) for x in drawn((60,), kind)[30:]) for kind in ("tpe", "random")}
     assert late["tpe"] < late["random"] / 2
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_what_a_lost_attempt_had_come_to_prunes_nobody(name: str) -> None:
+    settings = asked(retries=3)
+    study = optuna.create_study(direction="maximize", pruner=pruner(name, 1, 9))  # type: ignore[arg-type]
+    # Some of each bracket.
+    for _ in range(30):
+        trial = study.ask()
+        for step in (1, 3):
+            trial.report(0.9, step)
+            trial.should_prune()
+        study.tell(trial, state=TrialState.FAIL)
+        mend(study, settings)
+        # The next attempt fails by itself before it has told anything.
+        again = study.ask()
+        again.set_user_attr(ERROR, "nothing to fit")
+        study.tell(again, state=TrialState.FAIL)
+    assert len(counted(study.get_trials())) == 30
+    trial = study.ask()
+    trial.report(0.2, 1)
+    assert not trial.should_prune()

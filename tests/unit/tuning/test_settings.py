@@ -39,5 +39,5 @@ def test_one_objective_is_pruned_by_asha_and_two_by_nothing_unless_said() -> Non
 
 def test_a_study_may_go_on_longer_but_not_differently() -> None:
     known = asked()
-    assert not known.differences(asked(trials=9, seconds=60.0, heartbeat=5))
-    assert known.differences(asked(seed=1, folds=2)) == ["seed", "folds"]
+    assert not known.differences(asked(trials=9, seconds=60.0, retries=5))
+    assert known.differences(asked(seed=1, folds=2, heartbeat=5)) == ["seed", "folds", "heartbeat"]

@@ -6,8 +6,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from rampart.errors import InputError, UnknownModelError, outcome
+from rampart.errors import InputError, StorageError, UnknownModelError, outcome
 from rampart.tuning import studies
+from rampart.tuning.spaces import suggested
 from rampart.tuning.storage import open_storage
 from tests.unit.tuning.conftest import Run, asked
 
@@ -39,6 +40,30 @@ def test_what_others_made_is_neither_listed_nor_taken_over(storage: str) -> None
     assert studies.summaries(storage) == []
     with pytest.raises(InputError, match="not made by Rampart"):
         studies.open_study(storage, asked())
+
+
+def test_a_study_whose_opening_was_broken_off_is_opened_anew(
+    storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = asked(parameters={"tabular_leaves": 5})
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(optuna.Study, "set_metric_names", kill)
+        with pytest.raises(KeyboardInterrupt):
+            studies.open_study(storage, settings)
+    assert studies.summaries(storage) == []
+    study = studies.open_study(storage, settings)
+    assert len(study.get_trials()) == 2
+    assert studies.summary(storage, "s").settings == settings
+
+
+def test_signs_of_life_come_as_often_as_when_the_study_began(storage: str) -> None:
+    studies.open_study(storage, asked(heartbeat=10))
+    with pytest.raises(InputError, match="heartbeat is 10, not 1"):
+        studies.open_study(storage, asked(heartbeat=1))
 
 
 def test_studies_are_listed_the_newest_first(storage: str) -> None:
@@ -89,6 +114,20 @@ def test_defaults_are_tried_first_then_the_champion_then_former_bests(
         assert rest[0].params == former
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_of_former_bests_that_are_alike_one_is_tried(storage: str) -> None:
+    former = studies.open_study(storage, asked(name="former"))
+    for leaves in (5, 6, 7):
+        former.enqueue_trial({"tabular_leaves": leaves})
+    for value in (0.1, 0.5, 0.5, 0.5):
+        trial = former.ask()
+        suggested(trial, asked())
+        former.tell(trial, value)
+    study = studies.open_study(storage, asked(warm_start_from=("former",)))
+    starts = [trial.system_attrs["fixed_params"] for trial in study.get_trials()]
+    assert [start["tabular_leaves"] for start in starts] == [8, 5]
+
+
 def test_a_start_from_another_target_or_out_of_range_is_refused(storage: str) -> None:
     studies.open_study(storage, asked(name="grams", target="ngram"))
     with pytest.raises(InputError, match="tunes the ngram, and this one the tabular"):
@@ -129,12 +168,13 @@ def test_an_address_that_cannot_be_used_says_why(address: str, said: str) -> Non
 
 def test_a_file_that_is_no_database_is_refused(storage: str, tmp_path: Path) -> None:
     (tmp_path / "studies.db").write_text("no database, " * 100)
-    with pytest.raises(InputError, match="file is not a database"):
+    with pytest.raises(StorageError, match="file is not a database") as caught:
         studies.open_study(storage, asked())
+    assert outcome(caught.value).http_status == 503
 
 
 def test_an_address_with_a_password_is_never_told_with_it() -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(StorageError) as caught:
         studies.open_study("postgresql://me:secret@127.0.0.1:1/studies", asked())
     assert "secret" not in str(caught.value)
     assert "cannot be opened" in str(caught.value)

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from rampart.errors import DataError, InputError, TrainingError
@@ -38,7 +39,7 @@ def test_a_study_that_was_broken_off_draws_what_it_would_have_drawn(run: Run) ->
     assert results(whole) == results(run(asked(name="parts", sampler="random", trials=4)))
 
 
-def test_the_test_part_reaches_no_trial(run: Run, table: pd.DataFrame) -> None:
+def test_the_test_part_reaches_no_trial(run: Run, table: pd.DataFrame, tmp_path: Path) -> None:
     # Some labels are wrong, so that a trial's figure is no round number.
     wrong = (np.arange(len(table)) % 5 == 0).astype(np.int8)
     noisy = table.assign(label=table["label"] ^ wrong)
@@ -46,8 +47,9 @@ def test_the_test_part_reaches_no_trial(run: Run, table: pd.DataFrame) -> None:
     tested = spoilt["split"] == "test"
     spoilt.loc[tested, ["text", "clean"]] = "win money now"
     spoilt.loc[tested, "label"] = np.int8(1)
-    before = results(run(asked(name="a", target="ngram"), noisy))
-    assert before == results(run(asked(name="b", target="ngram"), spoilt))
+    before = results(run(asked(name="a", target="ngram"), noisy, cache=tmp_path / "a"))
+    # Nothing that was counted for the one is taken for the other.
+    assert before == results(run(asked(name="b", target="ngram"), spoilt, cache=tmp_path / "b"))
     seen = noisy.assign(label=noisy["label"].where(noisy["split"] == "test", table["label"]))
     assert before != results(run(asked(name="c", target="ngram"), seen))
 
@@ -81,6 +83,25 @@ def test_a_trial_that_fails_by_itself_counts_once_and_says_why(
     assert (found.state, found.retried) == ("ended", 0)
 
 
+def test_a_storage_that_fails_ends_the_worker_and_its_trial_is_run_again(
+    run: Run, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (OSError("No space left on device"), StorageInternalError("server closed")):
+
+        def fail(*_: object, error: Exception = error) -> tuple[float, ...]:
+            raise error
+
+        with monkeypatch.context() as full:
+            full.setattr(Evaluation, "__call__", fail)
+            with pytest.raises(type(error)):
+                run(asked(trials=2))
+        assert studies.summary(storage, "s").errors == ()
+    run(asked(trials=2))
+    found = studies.summary(storage, "s")
+    assert sum(found.trials.values()) == 2
+    assert "fail" not in found.trials
+
+
 def test_seconds_are_a_budget_of_all_trials_together(run: Run, storage: str) -> None:
     run(asked(trials=None, seconds=0.001))
     assert studies.summary(storage, "s").trials["complete"] == 1
@@ -110,7 +131,22 @@ def test_a_worker_that_is_stopped_gives_its_trial_back(
     trials = study.get_trials()
     assert [trial.state.name for trial in counted(trials)] == ["COMPLETE"] * 4
     (retry,) = (trial for trial in trials if attempts(trial))
-    assert (attempts(retry), retry.params) == ([0], broken.params or retry.params)
+    assert attempts(retry) == [0]
+    assert retry.params == broken.system_attrs["fixed_params"]
+
+
+def test_a_trial_may_be_broken_off_more_often_than_it_may_be_lost(
+    run: Run, storage: str, table: pd.DataFrame, cache: Path
+) -> None:
+    settings = asked(trials=1, retries=0, pruner="none")
+    studies.open_study(storage, settings)
+    for _ in range(3):
+        goes_on = iter([True] * 3)
+        work(storage, "s", table, cache=cache, halted=lambda on=goes_on: not next(on, False))
+    assert studies.summary(storage, "s").trials == {"waiting": 1}
+    run(settings)
+    found = studies.summary(storage, "s")
+    assert (found.trials, found.retried) == ({"complete": 1}, 3)
 
 
 def test_a_study_that_is_asked_to_stop_stops_and_can_go_on(
