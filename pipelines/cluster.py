@@ -25,7 +25,7 @@ SECRET = "rampart-mlflow-client"  # noqa: S105 - the name of one
 _KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
 
 
-# What bundles are put into, for the step that does.
+# What mails may lie in and bundles are put into, for the steps that read and write there.
 STORE = "rampart-store"
 _STORE_KEYS = {
     "AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
@@ -37,7 +37,7 @@ STUDIES = "rampart-studies"
 # Of each its keys, the variables they become, and the steps that have these.
 _SECRETS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
     SECRET: (_KEYS, frozenset({"gate", "register", "publish", "deploy", "tune"})),
-    STORE: (_STORE_KEYS, frozenset({"publish"})),
+    STORE: (_STORE_KEYS, frozenset({"ingest", "publish"})),
     STUDIES: ({"storage": STORAGE}, frozenset({"open-study", "tune", "conclude"})),
 }
 

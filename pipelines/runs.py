@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pipelines.connection import connected
 from rampart.errors import PipelineError, UnknownModelError
 
 _PAGE = 100
@@ -119,18 +118,10 @@ class RemoteRuns:
 
     @property
     def _client(self) -> Any:
-        from kfp import Client
-
         token = self.token()
         if self._opened is not None and self._opened[0] == token:
             return self._opened[1]
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore", FutureWarning)
-            client = Client(
-                host=self.endpoint,
-                namespace=self.namespace or "kubeflow",
-                existing_token=token,
-            )
+        client = connected(self.endpoint, self.namespace, token)
         self._opened = token, client
         return client
 

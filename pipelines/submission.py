@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.catalogue import compile_pipeline
+from pipelines.connection import connected
 from rampart.errors import PipelineError
 
 
@@ -46,12 +47,10 @@ def submit(
     Raises:
         PipelineError: Kubeflow Pipelines does not answer, or refuses.
     """
-    from kfp import Client
     from kfp_server_api.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
-    # KFP prints addresses on standard output, which belongs to the caller, and warns of what every
-    # user of it knows: which backends its client is for.
+    # KFP prints addresses on standard output, which belongs to the caller.
     with (
         tempfile.TemporaryDirectory() as scratch,
         warnings.catch_warnings(),
@@ -65,7 +64,7 @@ def submit(
             caching=caching,
         )
         try:
-            client = Client(host=endpoint, namespace=namespace or "kubeflow", existing_token=token)
+            client = connected(endpoint, namespace, token)
             if cron is not None:
                 group = client.create_experiment(experiment, namespace=namespace)
                 recurring = client.create_recurring_run(

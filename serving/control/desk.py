@@ -11,7 +11,7 @@ from typing import Any
 from pipelines import catalogue
 from rampart.errors import OverloadedError
 from rampart.registry import defaults
-from rampart.registry.connection import default_tracking_uri
+from rampart.registry.connection import default_tracking_uri, shown
 from rampart.registry.records import Version
 from rampart.registry.registry import Registry
 from rampart.tuning import studies as tuning
@@ -27,6 +27,8 @@ from serving.control.settings import ControlSettings, secret
 from serving.control.studies import StudyOrder, StudyStarted, begin
 
 PROMOTED = "promoted"
+OPENING = "open-study"
+"""The tuning pipeline's step that opens the study."""
 
 
 class Desk:
@@ -77,10 +79,10 @@ class Desk:
         order = self._order("pipeline", name, caller, key, asked)
         if known := self.away.known(order):
             return known
-        self.places.check(given)
-        values = {"model_name": self.settings.model_name}
+        self.places.check(given, away=self.remote is not None)
+        values = {**self.settings.operator, "model_name": self.settings.model_name}
         if self.remote is not None:
-            values["tracking_uri"] = self.tracking_uri
+            values["tracking_uri"] = shown(self.tracking_uri)
         if promoted:
             values |= {key: str(value) for key, value in self._defaults().items()}
         checked = pipeline_arguments(name, values, given)
@@ -92,7 +94,8 @@ class Desk:
         """Open a study, or go on with it, and start its workers.
 
         Raises:
-            InputError: the table is not there, or the storage cannot be used.
+            InputError: the table is not there.
+            StorageError: the database of studies cannot be opened.
             ConflictError: the key or the name belongs to something else, or workers are at it.
             UnknownModelError: there is no study that it shall start from.
             PipelineError: the workers cannot be started.
@@ -100,13 +103,14 @@ class Desk:
         order = self._order("study", asked.name, caller, key, asked.model_dump(mode="json"))
         if known := self.away.known(order):
             return StudyStarted(study=tuning.summary(self.storage, asked.name), run=known)
-        self.places.check({"base": asked.base, **asked.parameters})
-        if self.remote is not None:
-            self.places.check({"table": asked.table})
-            arguments = tuning_arguments(asked, self.tracking_uri)
+        away = self.remote is not None
+        self.places.check({"base": asked.base, **asked.parameters}, away=away)
+        if away:
+            self.places.check({"table": asked.table}, away=True)
+            arguments = tuning_arguments(asked, shown(self.tracking_uri))
         else:
             arguments = asked.model_dump(include={"name", "column", "workers"}) | {
-                "table": str(self.places.table(asked.table))
+                "table": self.places.table(asked.table)
             }
         run = self._start(self.away, order, arguments, lambda: self._begin(asked))
         return StudyStarted(study=tuning.summary(self.storage, asked.name), run=run)
@@ -124,9 +128,14 @@ class Desk:
 
         Raises:
             UnknownModelError: there is no such study.
-            InputError: the storage cannot be used.
+            StorageError: the database of studies cannot be opened.
+            PipelineError: Kubeflow Pipelines does not answer.
         """
         tuning.stop(self.storage, name)
+        run = self.workers_of(name) if self.remote is not None else None
+        if run is not None and not run.has_done(OPENING):
+            # That step would open the study again, and forget that it was stopped.
+            self.away.stop(run.id)
         return tuning.summary(self.storage, name)
 
     def workers_of(self, name: str) -> Run | None:
@@ -185,7 +194,7 @@ class Desk:
         order = self._order("ensemble", "ensemble", caller, key, body)
         if known := self.local.known(order):
             return known
-        table = str(self.places.table(asked.table))
+        table = self.places.table(asked.table, addresses=True)
         # An alias may move before the run comes to it: what was meant is what stands there now.
         members = {
             kind: str(self.registry.version(version).number)

@@ -49,7 +49,7 @@ class Composition(BaseModel):
         min_length=1,
         max_length=1_000,
         pattern=r"^[^\x00]*$",
-        description="File of split messages on the server.",
+        description="File of split messages on the server, or an address that it may read.",
         examples=["/data/split.parquet"],
     )
     column: str = Field(
@@ -104,6 +104,7 @@ def compose(
     Raises:
         UnknownModelError: there is no such version.
         InputError: a version has no model of the kind.
+        SourceError: the table's address cannot be read.
         DataError: the table is not split so, or lacks a class.
         BundleError: a version's bundle is broken.
         RegistryError: MLflow fails.
@@ -120,11 +121,11 @@ def compose(
     given = dict(arguments)
     registry = Registry(tracking_uri, name=given.pop("model_name"))
     asked = Composition.model_validate(given)
-    messages = read_table(asked.table)
-    _check(messages, asked)
     with TemporaryDirectory(prefix="rampart-ensemble-") as place:
         scratch = Path(place)
         tell("fetch", "started")
+        messages = read_table(_here(asked.table, scratch))
+        _check(messages, asked)
         sources, numbers = _fetched(registry, asked, scratch)
         tell("fetch", "done")
         tell("combine", "started")
@@ -198,6 +199,21 @@ def _registered(
         metrics=finished.metrics["all"],
     )
     return done.version, finished
+
+
+def _here(table: str, scratch: Path) -> Path:
+    """The table on this machine: itself, or a copy of what is at its address."""
+    import fsspec
+
+    from rampart.data.reading import reading
+
+    if "://" not in table:
+        return Path(table)
+    copy = scratch / "table"
+    with reading(table, "table"):
+        filesystem, path = fsspec.core.url_to_fs(table)
+        filesystem.get(path, str(copy), recursive=filesystem.isdir(path))
+    return copy
 
 
 def _check(messages: Any, asked: Composition) -> None:

@@ -11,8 +11,12 @@ from urllib.parse import unquote, urlsplit
 from rampart.errors import InputError
 from rampart.registry.connection import shown
 
-_OPERATORS = ("tracking_uri", "model_name", "image", "service_account")
-"""Parameters of pipelines that say whose account and whose code runs, and what it writes to."""
+_OPERATORS = (
+    *("tracking_uri", "model_name", "image", "runtime", "service_account"),
+    *("destination", "storage", "storage_container", "namespace", "gateway", "hostname", "alerts"),
+)
+"""Parameters of pipelines that say whose account and whose code runs, what it writes to, and where
+it serves."""
 
 # `file:x` is an address to what reads it, as much as `file:///x`.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -32,11 +36,12 @@ class Places:
             each.strip().rstrip("/") for each in addresses.split(",") if each.strip()
         )
 
-    def check(self, named: Mapping[str, Any]) -> None:
+    def check(self, named: Mapping[str, Any], *, away: bool = False) -> None:
         """See that what a caller gave names nothing that it may not.
 
         Args:
             named: parameter or field to its value; what is no text names nothing.
+            away: whether it is read on another machine, which has none of this one's files.
 
         Raises:
             InputError: a value does, or the parameter is the operator's.
@@ -52,22 +57,30 @@ class Places:
                 raise InputError(f"{name} holds a null character.", "Correct it.")
             if _SCHEME.match(value) or ":/" in value or "::" in value:
                 self._check_address(name, value)
-            elif value.startswith(("/", ".", "~")) or _is_there(Path(value)):
+            elif value.startswith(("/", ".", "~")) or (not away and _is_there(Path(value))):
+                if away:
+                    raise InputError(
+                        f"{name} names the file {value[:200]!r}, and runs in the cluster see none.",
+                        "Give an address, such as s3://BUCKET/FILE.",
+                    )
                 self._check_file(name, value)
 
-    def table(self, name: str) -> Path:
-        """The file of a table on this machine.
+    def table(self, name: str, *, addresses: bool = False) -> str:
+        """The path of a table on this machine, or its address where that may be given.
 
         Raises:
-            InputError: it is not there, or not where files have to lie.
+            InputError: it is not there, not where files have to lie, or not to be read.
         """
+        if addresses and _SCHEME.match(name):
+            self._check_address("table", name)
+            return name
         path = self._check_file("table", name)
         if not _is_there(path):
             raise InputError(
                 f"There is no table {name[:200]!r} on the server.",
                 "Give the path of the output `table` of a training run.",
             )
-        return path
+        return str(path)
 
     def _check_address(self, name: str, value: str) -> None:
         # No chain of file systems, no way up, and no more than the path behind what is allowed.

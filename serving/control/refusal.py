@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
 
 from rampart.errors import InputError, PipelineError, RampartError, outcome
@@ -56,6 +58,11 @@ def refuse(error: Exception) -> dict[str, Any]:
     """The problem that an error becomes; an unforeseen one is logged under an id."""
     if isinstance(error, RampartError):
         return problem(_status(error), error.problem, error.remedy)
+    if isinstance(error, SQLAlchemyError | StorageInternalError):
+        _log.error("The database of studies failed", exc_info=error)
+        return problem(
+            503, "The database of studies does not answer.", "Try again; the server's log says why."
+        )
     number = uuid.uuid4().hex[:12]
     _log.error("Error %s", number, exc_info=error)
     return problem(

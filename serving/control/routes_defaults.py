@@ -17,7 +17,7 @@ def default_routes(desk: Desk) -> APIRouter:
     @routes.post(
         "/studies/{name}/promote",
         summary="Promote the best parameters",
-        responses=refusals(404, 409, 502),
+        responses=refusals(404, 409, 502, 503),
     )
     def promote(name: StudyName, request: Request) -> Promoted:
         """They become the defaults of runs that ask for promoted ones."""

@@ -38,17 +38,17 @@ def study_routes(desk: Desk, streams: Streams) -> APIRouter:
         """The name is the study's identity: sent again with the same settings, it goes on."""
         return desk.start_study(order, request.state.caller, key)
 
-    @routes.get("/studies", summary="List studies", responses=refusals())
+    @routes.get("/studies", summary="List studies", responses=refusals(503))
     def list_studies(limit: Limit = 50, offset: Offset = 0) -> Page[StudySummary]:
         """The newest first."""
         return page(tuning.summaries(storage), limit, offset)
 
-    @routes.get("/studies/{name}", summary="Show a study", responses=refusals(404))
+    @routes.get("/studies/{name}", summary="Show a study", responses=refusals(404, 503))
     def get_study(name: StudyName) -> StudySummary:
         """Its settings, its state, its trials by state, and the best of them."""
         return tuning.summary(storage, name)
 
-    @routes.get("/studies/{name}/trials", summary="List trials", responses=refusals(404))
+    @routes.get("/studies/{name}/trials", summary="List trials", responses=refusals(404, 503))
     def list_trials(name: StudyName, limit: Limit = 50, offset: Offset = 0) -> Page[TrialShown]:
         """In their order; a trial that had to be tried again is one."""
         return page(trials(storage, name), limit, offset)
@@ -74,13 +74,15 @@ def study_routes(desk: Desk, streams: Streams) -> APIRouter:
         "/studies/{name}/stop",
         status_code=202,
         summary="Stop a study",
-        responses=refusals(404),
+        responses=refusals(404, 502, 503),
     )
     def stop_study(name: StudyName) -> StudySummary:
         """Its workers stop at their next step; what they were at is queued again."""
         return desk.stop_study(name)
 
-    @routes.get("/studies/{name}/best", summary="The best parameters", responses=refusals(404, 409))
+    @routes.get(
+        "/studies/{name}/best", summary="The best parameters", responses=refusals(404, 409, 503)
+    )
     def best(name: StudyName) -> dict[str, str | int | float]:
         """As the training pipeline takes them."""
         return desk.best(name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _SHORTEST_TOKEN = 16
 _REMEDY = "set RAMPART_CONTROL_TOKEN, _TOKEN_FILE or _MESH_HEADER, or listen on 127.0.0.1"
@@ -67,6 +68,11 @@ class ControlSettings(BaseSettings):
         description="Addresses that runs may read and what is below them, with commas, such as "
         "s3://mails/2026; none if unset.",
     )
+    operator: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="Parameters of pipelines that are not the callers' to give, as JSON, such as "
+        '{"destination": "s3://mails/bundles", "hostname": "rampart.example.org"}.',
+    )
     kfp_endpoint: str | None = Field(
         default=None,
         description="Kubeflow Pipelines' address: training runs and studies go there, not into "
@@ -93,6 +99,11 @@ class ControlSettings(BaseSettings):
     heartbeat: float = Field(
         default=15.0, gt=0, description="Seconds after which a silent stream of events says so."
     )
+
+    @field_validator("operator", mode="before")
+    @classmethod
+    def _from_json(cls, given: Any) -> Any:
+        return json.loads(given) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _somebody_is_asked(self) -> Self:

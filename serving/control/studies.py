@@ -94,7 +94,7 @@ def begin(storage: str, order: StudyOrder) -> StudySummary:
 
     Raises:
         ConflictError: the study of that name was asked something else.
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no study that it shall start from.
     """
     asked = order.settings()
@@ -159,7 +159,7 @@ def trials(storage: str, name: str) -> list[TrialShown]:
     """A study's trials in their order.
 
     Raises:
-        InputError: the storage cannot be used.
+        StorageError: the database of studies cannot be opened.
         UnknownModelError: there is no such study.
     """
     _, study = find(storage, name)

@@ -74,6 +74,10 @@ class Run(BaseModel):
     remedy: str | None = Field(default=None, description="What to do about it.")
     steps: list[Step] = Field(default_factory=list, description="Its steps, in their order.")
 
+    def has_done(self, name: str) -> bool:
+        """Whether a step of it is over, or was found in the cache."""
+        return any(step.name == name and step.state in ("done", "cached") for step in self.steps)
+
 
 class Happening(BaseModel):
     """Something that became known of a run.

@@ -165,6 +165,12 @@ class RunFolder:
             result: dict[str, Any] = json.loads(self._result.read_bytes())
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            return {
+                "state": "failed",
+                "problem": f"Its result cannot be read: {error}.",
+                "remedy": f"Look at {self._result}.",
+            }
         return result
 
     def _state(self, *, alive: bool) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -20,6 +22,7 @@ from serving.control.runs.folder import RunFolder
 _OURS = re.compile(r"^r[0-9a-f]{24}$")
 _ORDER = "order.json"
 _SECRETS = "RAMPART_CONTROL_"
+_log = logging.getLogger("rampart.control")
 
 
 class LocalRuns:
@@ -162,17 +165,39 @@ class LocalRuns:
                 env=environment,
                 start_new_session=True,
             )
-        threading.Thread(target=process.wait, daemon=True).start()
+        threading.Thread(target=_await, args=(process, folder), daemon=True).start()
 
     def _folders(self) -> list[RunFolder]:
-        return [
-            RunFolder(path)
-            for path in self._folder.iterdir()
-            if _OURS.match(path.name) and (path / _ORDER).exists()
-        ]
+        paths = (path for path in self._folder.iterdir() if _OURS.match(path.name))
+        return [folder for folder in map(RunFolder, paths) if _whole(folder)]
 
     def _find(self, run_id: str) -> RunFolder:
         folder = RunFolder(self._folder / run_id)
-        if not self.owns(run_id) or not (folder.path / _ORDER).exists():
+        if not self.owns(run_id) or not _whole(folder):
             raise UnknownModelError(f"There is no run {run_id[:80]!r}.", "GET /v1/runs lists them.")
         return folder
+
+
+def _await(process: subprocess.Popen[bytes], folder: RunFolder) -> None:
+    """Wait for a run's process; one that ended before it had the run has failed."""
+    code = process.wait()
+    # Its folder may have been removed meanwhile.
+    with suppress(FileNotFoundError):
+        if not folder.begun and not folder.has_result:
+            folder.end(
+                "failed",
+                problem=f"Its process ended with {code} before it began.",
+                remedy=f"Its log is {folder.log}.",
+            )
+
+
+def _whole(folder: RunFolder) -> bool:
+    """Whether a folder holds a run; one that was damaged is no reason not to show the others."""
+    try:
+        folder.order()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        _log.warning("The run in %s cannot be read: %s", folder.path, error)
+        return False
+    return True

@@ -107,9 +107,9 @@ def test_an_ensemble_sent_at_once_by_many_is_made_measured_and_registered_once(
     assert versions["items"][0]["number"] == outputs["version"] == 3
     assert "challenger" in versions["items"][0]["aliases"]
     # A run that was killed after it had registered makes no second version when it is sent again.
-    again = compose(
-        ended["arguments"], default_tracking_uri(api.root), api.root / "again", lambda *_: None
-    )
+    # Its table is found by an address as well as by a path.
+    asked = ended["arguments"] | {"table": table.as_uri()}
+    again = compose(asked, default_tracking_uri(api.root), api.root / "again", lambda *_: None)
     assert (again["version"], again["bundle_id"]) == (3, outputs["bundle_id"])
 
 
@@ -138,6 +138,7 @@ def test_an_ensemble_that_cannot_be_made_is_refused(
     [
         ({"members": {"tabular": "1"}}, "no model of the kind tabular"),
         ({"column": "nothing"}, "has no column 'nothing'"),
+        ({"table": "file:///nowhere/split.parquet"}, "cannot be read: no such file"),
     ],
 )
 def test_an_ensemble_says_what_its_parts_lack(

@@ -61,12 +61,12 @@ def test_every_step_asks_for_room_and_all_but_a_rollout_are_tried_again(compiled
             assert ("retryPolicy" in task) == (label != "exec-deploy"), label
 
 
-def test_only_what_speaks_to_mlflow_or_a_database_is_told_its_credentials(compiled: Any) -> None:
+def test_only_what_speaks_to_a_store_or_a_database_is_told_its_credentials(compiled: Any) -> None:
     name, _, platform = compiled
     told = {
-        "training": {"exec-gate", "exec-register"},
-        "distributed": {"exec-gate", "exec-register"},
-        "tuning": {"exec-open-study", "exec-tune", "exec-conclude"},
+        "training": {"exec-ingest", "exec-gate", "exec-register"},
+        "distributed": {"exec-ingest", "exec-gate", "exec-register"},
+        "tuning": {"exec-ingest", "exec-open-study", "exec-tune", "exec-conclude"},
         "deployment": {"exec-publish", "exec-deploy"},
     }
     found = {label for label, said in platform.items() if "secretAsEnv" in said}
@@ -75,6 +75,7 @@ def test_only_what_speaks_to_mlflow_or_a_database_is_told_its_credentials(compil
         secrets = platform[label]["secretAsEnv"]
         assert all(secret["optional"] for secret in secrets)
         wanted = {
+            "exec-ingest": [STORE],
             "exec-publish": [SECRET, STORE],
             "exec-tune": [SECRET, STUDIES],
             "exec-open-study": [STUDIES],

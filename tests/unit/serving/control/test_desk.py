@@ -7,13 +7,14 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 
 from rampart.errors import InputError, OverloadedError
 from rampart.tuning.settings import StudySettings
 from rampart.tuning.studies import open_study
 from serving.control.desk import Desk
 from serving.control.events import Streams, run_events
-from serving.control.refusal import ConflictError
+from serving.control.refusal import ConflictError, refuse
 from serving.control.runs.local import LocalRuns
 from serving.control.settings import ControlSettings
 from serving.control.studies import StudyOrder, trials
@@ -131,6 +132,34 @@ def test_tables_lie_where_they_are_to(root: Path, tmp_path: Path, mails: str) ->
         with pytest.raises(InputError, match="does not lie in"):
             desk.start_study(study(path), "ann", None)
     assert desk.start_study(study(f"{inside}/own"), "ann", None).run.kind == "study"
+
+
+def test_what_the_operator_gives_reaches_the_run_and_no_caller_changes_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAMPART_CONTROL_OPERATOR", '{"hostname": "mail.example.org"}')
+    desk = Desk(ControlSettings(root=root, token=TOKEN))
+    run = desk.start_pipeline("deployment", {"version": "3"}, "a", None, promoted=False)
+    assert run.arguments["hostname"] == "mail.example.org"
+    with pytest.raises(InputError, match="not the caller's"):
+        desk.start_pipeline("deployment", {"hostname": "x"}, "a", None, promoted=False)
+    monkeypatch.setenv("RAMPART_CONTROL_OPERATOR", "hostname=x")
+    with pytest.raises(ValueError, match="operator"):
+        ControlSettings(root=root, token=TOKEN)
+
+
+def test_a_database_that_does_not_answer_is_said_so(client: Calls) -> None:
+    calls = client(storage="postgresql://me:secret@127.0.0.1:1/studies")
+    for answer in (
+        calls.get("/v1/studies"),
+        calls.get("/v1/studies/a"),
+        calls.post("/v1/studies/a/stop"),
+        calls.post("/v1/studies/a/promote"),
+    ):
+        assert answer.status_code == 503
+        assert "cannot be opened" in answer.json()["detail"]
+        assert "secret" not in answer.text
+    assert refuse(StorageInternalError("the server closed the connection"))["status"] == 503
 
 
 def test_runs_are_bounded(root: Path, mails: str) -> None:

@@ -63,7 +63,13 @@ def test_headers_made_to_break_are_refused(client: Calls, *, token: bool) -> Non
         refused(calls.post(RUNS, json={"pipeline": "x"}, headers={"Idempotency-Key": key}), 422)
 
 
-@pytest.mark.parametrize("owner", ["tracking_uri", "model_name", "image", "service_account"])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        *("tracking_uri", "model_name", "image", "service_account", "destination", "storage"),
+        *("hostname", "namespace", "gateway", "runtime", "storage_container", "alerts"),
+    ],
+)
 def test_what_is_the_operators_no_caller_gives(client: Calls, owner: str) -> None:
     for path, body in (
         (RUNS, {"pipeline": "distributed", "arguments": {owner: "x"}}),
@@ -100,6 +106,24 @@ def test_an_address_that_is_not_allowed_is_read_by_nobody(client: Calls, address
     assert "may not read" in refused(calls.post(RUNS, json=body), 400)
     study = {"name": "a", "target": "ngram", "trials": 1, "table": "/x", "base": address}
     assert "may not read" in refused(calls.post("/v1/studies", json=study), 400)
+
+
+def test_where_runs_are_away_no_file_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").touch()
+    places = Places(tmp_path, "s3://mails")
+    for value in (f"{tmp_path}/own.csv", "/etc/passwd", "./x", "~/x"):
+        with pytest.raises(InputError, match="in the cluster see none"):
+            places.check({"uri": value}, away=True)
+    places.check({"uri": "s3://mails/a.csv", "name": "README.md"}, away=True)
+
+
+def test_a_table_may_have_an_address_only_where_it_may_be_read() -> None:
+    places = Places(None, "s3://mails")
+    assert places.table("s3://mails/split.parquet", addresses=True) == "s3://mails/split.parquet"
+    with pytest.raises(InputError, match="may not read"):
+        places.table("s3://other/split.parquet", addresses=True)
+    with pytest.raises(InputError, match="no table"):
+        places.table("s3://mails/split.parquet")
 
 
 def test_what_is_allowed_may_be_named(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,9 +20,13 @@ import pytest
 
 from pipelines.runs import RemoteRuns
 from rampart.errors import InputError, PipelineError, UnknownModelError
+from serving.control.desk import Desk
 from serving.control.refusal import ConflictError
 from serving.control.runs.base import Order, run_id
 from serving.control.runs.kfp import KfpRuns
+from serving.control.settings import ControlSettings
+from serving.control.studies import StudyOrder
+from tests.unit.serving.control.conftest import TOKEN
 
 _AT = "2026-11-27T10:00:0{}Z"
 
@@ -112,6 +117,12 @@ def order(digest: str = "d" * 64) -> Order:
     )
 
 
+def task(name: str, **states: int) -> dict[str, Any]:
+    """A task as Kubeflow Pipelines describes it: the states it came to, and in which second."""
+    history = [{"state": state, "update_time": _AT.format(at)} for state, at in states.items()]
+    return {"task_id": name, "display_name": name, "state_history": history}
+
+
 def test_an_order_makes_one_run_whoever_asks_again(kfp: Kfp, runs: KfpRuns) -> None:
     assert runs.known(order()) is None
     first = runs.start(order())
@@ -158,22 +169,8 @@ def test_steps_are_told_in_the_order_of_time(kfp: Kfp, runs: KfpRuns) -> None:
         "finished_at": _AT.format(9),
         "run_details": {
             "task_details": [
-                {
-                    "task_id": "2",
-                    "display_name": "clean",
-                    "state_history": [
-                        {"state": "RUNNING", "update_time": _AT.format(3)},
-                        {"state": "FAILED", "update_time": _AT.format(5)},
-                    ],
-                },
-                {
-                    "task_id": "1",
-                    "display_name": "ingest",
-                    "state_history": [
-                        {"state": "RUNNING", "update_time": _AT.format(1)},
-                        {"state": "SUCCEEDED", "update_time": _AT.format(2)},
-                    ],
-                },
+                task("clean", RUNNING=3, FAILED=5),
+                task("ingest", RUNNING=1, SUCCEEDED=2),
             ]
         },
     }
@@ -200,6 +197,34 @@ def test_a_token_that_is_renewed_is_sent_anew(kfp: Kfp) -> None:
     for _ in range(3):
         runs.listed()
     assert list(dict.fromkeys(kfp.tokens)) == ["Bearer first", "Bearer second"]
+
+
+def test_a_server_that_takes_calls_and_never_answers_is_not_waited_for(
+    kfp: Kfp, runs: KfpRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.connection.READ", 0.2)
+    runs.listed()
+    silent, kfp.answer = Event(), lambda *_: silent.wait(60)  # type: ignore[method-assign]
+    with pytest.raises(PipelineError, match="does not answer"):
+        runs.listed()
+    silent.set()
+
+
+def test_a_study_that_is_stopped_before_its_pipeline_opens_it_stays_stopped(
+    kfp: Kfp, root: Path
+) -> None:
+    desk = Desk(
+        ControlSettings(root=root, token=TOKEN, kfp_endpoint=kfp.url, addresses="s3://mails")
+    )
+    asked = {"target": "ngram", "trials": 3, "table": "s3://mails/a.csv"}
+    for name, state, after in (("early", "RUNNING", "CANCELING"), ("late", "SUCCEEDED", "RUNNING")):
+        run = desk.start_study(StudyOrder.model_validate({"name": name, **asked}), "ann", None).run
+        kfp.runs[run.id] |= {
+            "state": "RUNNING",
+            "run_details": {"task_details": [task("open-study", **{state: 1})]},
+        }
+        assert desk.stop_study(name).state == "idle"
+        assert kfp.runs[run.id]["state"] == after
 
 
 def test_what_fails_there_is_told(kfp: Kfp, runs: KfpRuns) -> None:

@@ -172,6 +172,37 @@ def test_what_is_no_run_is_not_found(tmp_path: Path) -> None:
             runs.get(name)
 
 
+def test_a_process_that_dies_before_it_has_the_run_leaves_a_failed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    runs = LocalRuns(tmp_path)
+    run = runs.start(order())
+    deadline = time.monotonic() + 60
+    while (run := runs.get(run.id)).state == "pending":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (run.state, run.problem) == ("failed", "Its process ended with 7 before it began.")
+    assert runs.going() == []
+
+
+def test_a_damaged_run_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalRuns, "_begin", lambda *_: None)
+    runs = LocalRuns(tmp_path)
+    damaged, cut, whole = (runs.start(order(key)) for key in ("a", "b", "c"))
+    (tmp_path / "runs" / damaged.id / "order.json").write_text('{"id": ')
+    (tmp_path / "runs" / cut.id / "result.json").write_text('{"state": ')
+    runs.adopt()
+    listed = {run.id: run for run in runs.listed()}
+    assert set(listed) == {cut.id, whole.id}
+    assert listed[cut.id].state == "failed"
+    assert "cannot be read" in (listed[cut.id].problem or "")
+    assert [run.id for run in runs.going()] == [whole.id]
+
+
 def test_what_was_taken_and_not_begun_is_begun_by_the_next_and_says_why_it_failed(
     tmp_path: Path,
 ) -> None:
