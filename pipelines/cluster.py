@@ -36,7 +36,7 @@ _STORE_KEYS = {
 STUDIES = "rampart-studies"
 # Of each its keys, the variables they become, and the steps that have these.
 _SECRETS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
-    SECRET: (_KEYS, frozenset({"gate", "register", "publish", "deploy", "tune"})),
+    SECRET: (_KEYS, frozenset({"gate", "register", "publish", "deploy", "open-study", "tune"})),
     STORE: (_STORE_KEYS, frozenset({"ingest", "publish"})),
     STUDIES: ({"storage": STORAGE}, frozenset({"open-study", "tune", "conclude"})),
 }

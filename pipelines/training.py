@@ -121,6 +121,9 @@ def fit(
         encoder_sample=encoder_sample,
         encoder_layers=encoder_layers,
         encoder_epochs=encoder_epochs,
+        encoder_learning_rate=encoder_learning_rate,
+        encoder_batch_size=encoder_batch_size,
+        encoder_tail=encoder_tail,
         seed=seed,
     )
     return combined.outputs["candidate"]

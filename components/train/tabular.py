@@ -44,5 +44,10 @@ def train_tabular(
         fitted = fit_tabular(train, validation, settings)
         fitted.save(folder)
         model.metadata.update(
-            texts=len(train.texts), column=column, trees=fitted.booster.num_trees()
+            texts=len(train.texts),
+            column=column,
+            trees=fitted.booster.num_trees(),
+            tabular_learning_rate=str(learning_rate),
+            tabular_leaves=str(leaves),
+            tabular_leaf_texts=str(leaf_texts),
         )

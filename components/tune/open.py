@@ -23,12 +23,15 @@ def open_study(
     base: str,
     models: str,
     parameters: str,
+    champion: str,
     warm_start_from: str,
     heartbeat: int,
     retries: int,
     pods: int,
     column: str,
     storage: str,
+    tracking_uri: str,
+    model_name: str,
 ) -> list[str]:
     """Say what is searched, and hand out a place for each pod that works on it.
 
@@ -48,13 +51,16 @@ def open_study(
         rounds: of boosting at the most.
         base: that the encoder starts from.
         models: of an ensemble or a cascade, with commas, cheapest first.
-        parameters: the champion's, as NAME=VALUE with spaces between.
+        parameters: tried after the defaults, as NAME=VALUE with spaces between.
+        champion: version, by number or alias, whose parameters are tried so; none if empty.
         warm_start_from: studies whose best are tried first, with commas.
         heartbeat: seconds between two signs of life.
         retries: of a trial whose worker died.
         pods: that work on it.
         column: the split.
         storage: where studies lie; empty for the environment's.
+        tracking_uri: of MLflow, for the champion; empty for the environment's.
+        model_name: the registered model's.
 
     Returns:
         Output: the number of each pod.
@@ -62,7 +68,10 @@ def open_study(
     from components.tune.place import storage_address
     from rampart.data.tables import read_table
     from rampart.errors import InputError
+    from rampart.registry.registry import Registry
+    from rampart.settings import tracking_address
     from rampart.tuning import studies
+    from rampart.tuning.champion import with_champion
     from rampart.tuning.pool import Pool
     from rampart.tuning.settings import StudySettings, value_of
 
@@ -89,7 +98,11 @@ def open_study(
         heartbeat=heartbeat,
         retries=retries,
     )
+    address = storage_address(storage)
+    if champion:
+        registry = Registry(tracking_address(tracking_uri), name=model_name)
+        settings = with_champion(address, settings, lambda: registry.parameters(champion))
     Pool.of(read_table(table.path), column).folds(settings.folds, settings.seed)
-    studies.open_study(storage_address(storage), settings)
+    studies.open_study(address, settings)
     # Under a name of its own, KFP's local runner does not find it for the loop.
     return [str(number) for number in range(1, pods + 1)]

@@ -79,6 +79,13 @@ def run(
             help="A parameter of the champion, which is tried after the defaults; repeat.",
         ),
     ] = None,
+    champion_version: Annotated[
+        str,
+        typer.Option(
+            help="Version in the registry, by number or alias, whose parameters are tried after "
+            "the defaults; MLflow's address is --tracking-uri or RAMPART_TRACKING_URI."
+        ),
+    ] = "",
     warm_start_from: Annotated[
         list[str] | None,
         typer.Option(help="Study of the same target whose best is tried first; repeat."),
@@ -98,6 +105,9 @@ def run(
     is printed as parameters of the training pipeline; `rampart tune measure` says what it is
     worth on the test part.
     """
+    from rampart.registry.registry import Registry
+    from rampart.settings import tracking_address
+    from rampart.tuning.champion import with_champion
     from rampart.tuning.settings import StudySettings, value_of
     from rampart.tuning.studies import open_study
     from rampart.tuning.workers import run_workers
@@ -130,6 +140,11 @@ def run(
         heartbeat=heartbeat,
         **given,
     )
+    if champion_version:
+        registry = Registry(tracking_address(tracking_uri))
+        asked = with_champion(storage, asked, lambda: registry.parameters(champion_version))
+        tried = " ".join(f"{key}={value}" for key, value in asked.parameters.items())
+        err.print(f"Tried after the defaults: {tried or 'nothing that is searched'}.")
     open_study(storage, asked)
     with progress(f"Tuning {asked.name}") as tell:
         found = run_workers(

@@ -137,6 +137,16 @@ class Registry:
         with answers(self.tracking_uri):
             return versions.describe(versions.get(alias_or_number), versions.aliases())
 
+    def parameters(self, alias_or_number: str | int) -> dict[str, str]:
+        """How a version was trained, by name, as it was registered.
+
+        Raises:
+            UnknownModelError: there is no such version.
+        """
+        version = self.version(alias_or_number)
+        with answers(self.tracking_uri):
+            return dict(self._client.get_run(version.run_id).data.params)
+
     def versions(self) -> list[Version]:
         """All versions, the newest first."""
         versions = self._versions

@@ -13,7 +13,14 @@ from rampart.models.ngram import NgramSettings
 from rampart.training.combination import COMBINATIONS, VOTING, shares_from
 from rampart.training.ngram import NgramTraining
 from rampart.training.tabular import TabularTraining
-from rampart.tuning.settings import Parameters, StudySettings, Target, Value
+from rampart.tuning.settings import (
+    WEIGHED,
+    Parameters,
+    StudySettings,
+    Target,
+    Value,
+    value_of,
+)
 
 OWN = "weighted"
 """The ensemble whose weights are a study's own."""
@@ -176,6 +183,28 @@ def starts(settings: StudySettings, former: Sequence[Sequence[Parameters]]) -> l
         if start not in queued:
             queued.append(start)
     return queued
+
+
+def of_champion(settings: StudySettings, told: Mapping[str, str]) -> dict[str, Value]:
+    """What a study takes over of how a bundle was trained: all that it could have found itself.
+
+    For an ensemble or a cascade what its models are fitted with, too.
+
+    Args:
+        settings: of the study.
+        told: parameters of the training pipeline by name, among whatever else is known.
+    """
+    known = dict(space(settings))
+    if settings.target in WEIGHED:
+        for model in settings.models:
+            known |= _SPACES[model]
+    found: dict[str, Value] = {}
+    for name, part in known.items():
+        value = value_of(told.get(name, ""))
+        shares = name == ENSEMBLE and "=" in str(value)
+        if part.holds(value) or (shares and set(shares_from(str(value))) <= set(settings.models)):
+            found[name] = value
+    return found
 
 
 def as_pipeline_parameters(found: Parameters) -> dict[str, Value]:

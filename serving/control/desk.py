@@ -108,6 +108,7 @@ class Desk:
         if away:
             self.places.check({"table": asked.table}, away=True)
             arguments = tuning_arguments(asked, shown(self.tracking_uri))
+            arguments["model_name"] = self.settings.model_name
         else:
             arguments = asked.model_dump(include={"name", "column", "workers"}) | {
                 "table": self.places.table(asked.table)
@@ -121,7 +122,7 @@ class Desk:
                 f"The run {run.id} works at the study {asked.name!r}.",
                 f"Follow it, or stop it first: POST /v1/studies/{asked.name}/stop.",
             )
-        begin(self.storage, asked)
+        begin(self.storage, asked, self.registry.parameters)
 
     def stop_study(self, name: str) -> StudySummary:
         """Ask a study's workers to stop at their next step.

@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from rampart.errors import UnknownModelError
+from rampart.tuning.champion import with_champion
 from rampart.tuning.settings import StudySettings, Value
 from rampart.tuning.spaces import as_pipeline_parameters
 from rampart.tuning.studies import StudySummary, find, open_study, settings_of, summary
@@ -17,7 +18,7 @@ from rampart.tuning.trials import counted
 from serving.control.refusal import ConflictError
 from serving.control.runs.base import Run
 
-_WORK = ("table", "column", "workers")
+_WORK = ("table", "column", "workers", "champion")
 
 
 class StudyOrder(StudySettings):
@@ -48,6 +49,12 @@ class StudyOrder(StudySettings):
     )
     column: str = Field(
         default="split", pattern=r"^\w{1,64}$", description="Its column with the split."
+    )
+    champion: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+        description="Version in the registry, by number or alias, whose parameters are tried "
+        "after the defaults; none if empty.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that run trials.")
 
@@ -89,8 +96,15 @@ class TrialShown(BaseModel):
         )
 
 
-def begin(storage: str, order: StudyOrder) -> StudySummary:
+def begin(
+    storage: str, order: StudyOrder, read: Callable[[str], Mapping[str, str]]
+) -> StudySummary:
     """Open the study of an order, or go on with the one of its name and settings.
+
+    Args:
+        storage: where it lies, or will.
+        order: what is asked.
+        read: gives how a version was trained, by the training pipeline's names.
 
     Raises:
         ConflictError: the study of that name was asked something else.
@@ -98,6 +112,8 @@ def begin(storage: str, order: StudyOrder) -> StudySummary:
         UnknownModelError: there is no study that it shall start from.
     """
     asked = order.settings()
+    if order.champion:
+        asked = with_champion(storage, asked, lambda: read(order.champion))
     try:
         standing = summary(storage, asked.name)
     except UnknownModelError:

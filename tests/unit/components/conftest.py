@@ -124,6 +124,9 @@ def train(column: str, table: Any, base: Path, folder: Path) -> SimpleNamespace:
         encoder_sample=0,
         encoder_layers=2,
         encoder_epochs=3,
+        encoder_learning_rate=0.005,
+        encoder_batch_size=16,
+        encoder_tail=12,
         seed=0,
         candidate=candidate,
     )

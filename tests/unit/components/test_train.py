@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import onnx
 import pytest
@@ -18,11 +18,21 @@ from rampart.data.tables import read_table
 from rampart.errors import InputError
 from rampart.inference.engine import Engine
 from rampart.models.encoder import EncoderModel
+from rampart.tuning.settings import Target
+from rampart.tuning.spaces import of_champion, space
 from tests.unit.components.conftest import Make
+from tests.unit.tuning.conftest import asked
 
 
 def test_the_models_say_what_they_were_trained_on(chain: SimpleNamespace) -> None:
-    assert chain.present.ngram.metadata == {"texts": 180, "column": "split"}
+    assert chain.present.ngram.metadata == {
+        "texts": 180,
+        "column": "split",
+        "ngram_words": "2",
+        "ngram_regularisation": "30.0",
+        "ngram_min_documents": "2",
+        "ngram_max_features": "10000",
+    }
     assert chain.present.tabular.metadata["texts"] == 180
     assert chain.present.tabular.metadata["trees"] > 0
     assert chain.present.network.metadata["column"] == "split"
@@ -117,6 +127,15 @@ def test_combine_seals_a_bundle_that_answers(chain: SimpleNamespace) -> None:
     }
     assert manifest.data_fingerprint == "f" * 64
     assert manifest.parameters["encoder trained on"] == "all"
+    # All that a study searches, by the names that it has for it.
+    searched = {name for target in get_args(Target) for name in space(asked(target=target))}
+    told = {name for name in manifest.parameters if name in searched}
+    assert told == {name for name in searched if not name.startswith("share_")}
+    assert of_champion(asked(target="tabular"), manifest.parameters) == {
+        "tabular_learning_rate": 0.1,
+        "tabular_leaves": 8,
+        "tabular_leaf_texts": 10,
+    }
     assert [model.name for model in manifest.models] == ["ngram", "tabular", "encoder"]
     rows = read_table(chain.table.path)
     tested = rows[rows["split"] == "test"]

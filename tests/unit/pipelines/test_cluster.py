@@ -78,7 +78,7 @@ def test_only_what_speaks_to_a_store_or_a_database_is_told_its_credentials(compi
             "exec-ingest": [STORE],
             "exec-publish": [SECRET, STORE],
             "exec-tune": [SECRET, STUDIES],
-            "exec-open-study": [STUDIES],
+            "exec-open-study": [SECRET, STUDIES],
             "exec-conclude": [STUDIES],
         }.get(label, [SECRET])
         assert [secret["secretName"] for secret in secrets] == wanted

@@ -56,6 +56,7 @@ def test_a_promoted_bundle_is_the_champion_with_all_that_belongs_to_it(
     assert run.info.status == "FINISHED"
     assert run.data.metrics == champion.metrics
     assert run.data.params == {"epochs": "3", "learning rate_ top": "0.0002"}
+    assert registry.parameters("champion") == run.data.params
     tags = {"bundle_id": manifest.id, "source_revision": "unknown", "data_fingerprint": "unknown"}
     assert tags.items() <= run.data.tags.items()
 

@@ -8,6 +8,7 @@ import pytest
 
 from rampart.errors import InputError, StorageError, UnknownModelError, outcome
 from rampart.tuning import studies
+from rampart.tuning.champion import with_champion
 from rampart.tuning.spaces import suggested
 from rampart.tuning.storage import open_storage
 from tests.unit.tuning.conftest import Run, asked
@@ -126,6 +127,46 @@ def test_of_former_bests_that_are_alike_one_is_tried(storage: str) -> None:
     study = studies.open_study(storage, asked(warm_start_from=("former",)))
     starts = [trial.system_attrs["fixed_params"] for trial in study.get_trials()]
     assert [start["tabular_leaves"] for start in starts] == [8, 5]
+
+
+def test_a_study_starts_from_the_champion_and_keeps_it_when_another_is_champion(
+    storage: str,
+) -> None:
+    told = {
+        "seed": "3",
+        "tabular_leaves": "21",
+        "tabular_learning_rate": "0.2",
+        "tabular_leaf_texts": "1000",
+        "ngram_words": "1",
+    }
+    settings = with_champion(storage, asked(), lambda: told)
+    # What no trial could be given is left out, and what is of another model.
+    assert settings.parameters == {"tabular_leaves": 21, "tabular_learning_rate": 0.2}
+    studies.open_study(storage, settings)
+    again = with_champion(storage, asked(), lambda: {"tabular_leaves": "5"})
+    assert again == settings
+    assert studies.open_study(storage, again).study_name == "s"
+    given = with_champion(storage, asked(name="t", parameters={"tabular_leaves": 9}), lambda: told)
+    assert given.parameters == {"tabular_leaves": 9, "tabular_learning_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "taken"),
+    [
+        ("stacking", {"ensemble": "stacking", "ngram_words": 1}),
+        ("ngram=0.3,tabular=0.7", {"ensemble": "ngram=0.3,tabular=0.7", "ngram_words": 1}),
+        ("ngram=0.3,encoder=0.7", {"ngram_words": 1}),
+        ("of another version", {"ngram_words": 1}),
+    ],
+)
+def test_of_the_champions_ensemble_is_taken_what_fits_with_what_its_models_are_fitted(
+    storage: str, ensemble: str, taken: dict[str, object]
+) -> None:
+    settings = asked(target="ensemble", models=("ngram", "tabular"))
+    told = {"ensemble": ensemble, "ngram_words": "1", "encoder_layers": "2"}
+    settings = with_champion(storage, settings, lambda: told)
+    assert settings.parameters == taken
+    studies.open_study(storage, settings)
 
 
 def test_a_start_from_another_target_or_out_of_range_is_refused(storage: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 
-from rampart.errors import InputError, OverloadedError
+from rampart.errors import InputError, OverloadedError, UnknownModelError
 from rampart.tuning.settings import StudySettings
 from rampart.tuning.studies import open_study
 from serving.control.desk import Desk
@@ -120,6 +120,20 @@ def test_a_study_has_one_group_of_workers_at_a_time(desk: Desk, mails: str) -> N
     with pytest.raises(ConflictError, match="seed differ"):
         desk.start_study(study(mails, seed=4), "ann", None)
     assert desk.start_study(study(mails, trials=5), "ann", None).run.id != begun.run.id
+
+
+def test_a_study_starts_from_a_version_that_there_is(
+    desk: Desk, mails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnknownModelError, match="called 'champion'"):
+        desk.start_study(study(mails, champion="champion"), "ann", None)
+    assert desk.runs() == []
+    monkeypatch.setattr(desk.registry, "parameters", lambda name: {"ngram_words": name})
+    begun = desk.start_study(study(mails, champion="3"), "ann", "k")
+    assert begun.study.settings.parameters == {"ngram_words": 3}
+    desk.local.stop(begun.run.id)
+    again = desk.start_study(study(mails, champion="1"), "ann", None)
+    assert again.study.settings.parameters == {"ngram_words": 3}
 
 
 def test_tables_lie_where_they_are_to(root: Path, tmp_path: Path, mails: str) -> None:
