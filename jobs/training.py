@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile, copytree, rmtree
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +27,7 @@ from rampart.errors import InputError, JobError
 from rampart.settings import user_cache
 from rollout.cluster import Cluster, own_namespace
 
+M = TypeVar("M", bound=BaseModel)
 Where = Literal["here", "PyTorchJob", "TrainJob"]
 _TABLE = "table"
 
@@ -58,6 +59,15 @@ class Place(BaseModel):
     memory: str = "4Gi"
     deadline_seconds: int = 21_600
 
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """The same with our own error.
+
+        Raises:
+            InputError: a value cannot be used; it says which, and why.
+        """
+        return _checked(cls, "A training's", given)
+
 
 def train(
     table: Path, bundle: Path, options: Sequence[str], place: Place, tell: Tell
@@ -80,7 +90,7 @@ def train(
     if place.where == "here":
         folder = user_cache() / "training" / name
         arguments = [f"--table={table}", *options, *_paths(folder)]
-        with _alone(folder, tell):
+        with _alone(name, tell):
             folder.mkdir(parents=True, exist_ok=True)
             run_here(arguments, tell, processes=place.processes, restarts=place.restarts)
             return _taken(folder, bundle)
@@ -90,14 +100,15 @@ def train(
 
 
 @contextmanager
-def _alone(folder: Path, tell: Tell) -> Iterator[None]:
-    """Hold a training's folder; a second of the same table and options waits for its turn."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{folder}.lock")
+def _alone(name: str, tell: Tell) -> Iterator[None]:
+    """Hold a training on this machine; a second of the same table and options waits its turn."""
+    locks = user_cache() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        tell(f"The same training runs already, in {folder}: this one waits for it")
+        tell("The same training runs already on this machine: this one waits for it")
         lock.acquire()
     try:
         yield
@@ -140,25 +151,26 @@ def _in_a_cluster(
             copyfile(table, part)
         part.replace(folder / _TABLE)
     there = Path(DATA) / folder.name
+    given = {
+        "name": folder.name,
+        "kind": place.where,
+        "arguments": (f"--table={there / _TABLE}", *options, *_paths(there)),
+        "image": place.image or IMAGE,
+        **place.model_dump(include={"processes", "cpu", "memory", "restarts", "deadline_seconds"}),
+    }
+    job = _checked(TrainingJob, "A training job's", given)
+    follow(Cluster.configured(place.namespace or own_namespace()), job, tell)
+
+
+def _checked(kind: type[M], whose: str, given: dict[str, Any]) -> M:
     try:
-        job = TrainingJob(
-            name=folder.name,
-            kind=place.where,
-            processes=place.processes,
-            arguments=(f"--table={there / _TABLE}", *options, *_paths(there)),
-            image=place.image or IMAGE,
-            cpu=place.cpu,
-            memory=place.memory,
-            restarts=place.restarts,
-            deadline_seconds=place.deadline_seconds,
-        )
+        return kind(**given)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
-            f"A training job's {first['loc'][0]} cannot be {first['input']!r}: {first['msg']}.",
+            f"{whose} {first['loc'][0]} cannot be {first['input']!r}: {first['msg']}.",
             "Correct it.",
         ) from None
-    follow(Cluster.configured(place.namespace or own_namespace()), job, tell)
 
 
 def _paths(folder: Path) -> list[str]:

@@ -119,7 +119,7 @@ def train_together(
         "seed": seed,
     }
     options = [f"--{name}={value}" for name, value in given.items()]
-    place = Place(
+    place = Place.of(
         where=where,
         processes=processes,
         restarts=restarts,

@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from jobs.training import Place, train
 from rampart.bundle.store import read_manifest
+from rampart.data.sharding import writing
+from rampart.data.tables import read_table
 from rampart.errors import JobError
 from tests.conftest import split_table
 
@@ -40,9 +43,15 @@ def _options(base: Path) -> list[str]:
 def test_two_processes_leave_a_bundle_and_how_quick_each_was_and_nothing_else(
     table: Path, base_encoder: Path, cache: Path, tmp_path: Path
 ) -> None:
+    # In shards, which are told from others by what their manifest says.
+    rows = pa.Table.from_pandas(read_table(table), preserve_index=False)
+    with writing(tmp_path / "shards", rows.schema, rows=100) as writer:
+        writer.write(rows)
     lines: list[str] = []
     place = Place(where="here", processes=2)
-    report = train(table, tmp_path / "bundle", _options(base_encoder), place, lines.append)
+    report = train(
+        tmp_path / "shards", tmp_path / "bundle", _options(base_encoder), place, lines.append
+    )
     assert read_manifest(tmp_path / "bundle").parameters["processes"] == "2"
     assert [one["rank"] for one in report["ranks"]] == [0, 1]
     assert all(one["texts_a_second"] > 0 for one in report["ranks"])
