@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from rampart.bundle.store import read_manifest
-from rampart.data.tables import write_table
 from rampart.inference.engine import Engine
 from tests.conftest import mails, split_table
 from tests.integration.launch import TORCHRUN
@@ -82,32 +80,3 @@ def test_one_process_needs_no_launcher(table: Path, base_encoder: Path, tmp_path
     assert read_manifest(tmp_path / "bundle").parameters["processes"] == "1"
     assert list((tmp_path / "cache" / "tokens").glob("*/*.arrow"))
     assert _right(tmp_path / "bundle") > 0.9
-
-
-def test_a_table_without_the_split_is_refused(
-    table: Path, base_encoder: Path, tmp_path: Path
-) -> None:
-    rows = pd.read_parquet(table).drop(columns="split")
-    write_table(rows, tmp_path / "plain.parquet")
-    done = _train(tmp_path / "plain.parquet", tmp_path / "bundle", base_encoder)
-    assert done.returncode == 8
-    assert "no training and validation part" in done.stderr
-    assert not (tmp_path / "bundle").exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (("--micro-batch", "some"), "Give a number of messages, or auto"),
-        (("--micro-batch", "5"), "Choose one of 1, 2, 4, 8, 16"),
-        (("--precision", "int3"), "precision cannot be 'int3'"),
-    ],
-)
-def test_what_cannot_be_computed_is_said(
-    table: Path, base_encoder: Path, tmp_path: Path, more: tuple[str, ...], words: str
-) -> None:
-    done = _train(table, tmp_path / "bundle", base_encoder, *more)
-    assert done.returncode != 0
-    assert words in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "bundle").exists()

@@ -17,7 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from rampart.data.tables import write_table
-from rampart.errors import InputError
+from rampart.errors import StorageError
 from rampart.tuning import studies
 from rampart.tuning.storage import alive, open_storage
 from rampart.tuning.trials import attempts, counted
@@ -127,7 +127,7 @@ def test_in_postgresql_the_trial_of_a_killed_worker_waits_for_its_signs_of_life_
     work(database, "s", table, cache=cache)
     check_retried_once(study, working[0], 2)
     assert [known.trials for known in studies.summaries(database)] == [{"complete": 2}]
-    with pytest.raises(InputError, match="password authentication failed") as caught:
+    with pytest.raises(StorageError, match="password authentication failed") as caught:
         studies.summary(database.replace("secret", "wrong"), "s")
     assert "wrong" not in str(caught.value)
 

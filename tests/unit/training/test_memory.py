@@ -192,8 +192,9 @@ def test_as_many_texts_as_fit_are_found_by_trying(base_encoder: Path) -> None:
         base=str(base_encoder), window=WindowSettings(tokens=64, tail=8), trained_layers=2
     )
     told: list[tuple[int, int | None]] = []
-    found = largest_micro_batch(wide, 32, tell=lambda *one: told.append(one))
-    assert found.micro_batch == 32
+    found = largest_micro_batch(wide, 4, tell=lambda *one: told.append(one))
+    assert found.micro_batch == 4
+    assert list(found.tried) == [2, 4]
     assert told == list(found.tried.items())
 
 
@@ -202,7 +203,7 @@ def test_where_not_even_one_fits_that_is_said(base_encoder: Path) -> None:
         base=str(base_encoder), window=WindowSettings(tokens=64, tail=8), trained_layers=2
     )
     with pytest.raises(TrainingError, match="Not even one text of 64 tokens"):
-        largest_micro_batch(wide, 4, limit=1000)
+        largest_micro_batch(wide, 1, limit=1000)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="float16 can be tried")
