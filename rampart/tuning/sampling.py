@@ -87,11 +87,14 @@ class _Counted:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
+        # Hyperband's brackets are studies of some of the trials: the next attempt may be elsewhere.
+        self._whole: optuna.Study = getattr(study, "_study", study)
         self._storage = study._storage  # noqa: SLF001 - the pruner writes the rungs there
         self.direction = study.direction
 
     def get_trials(self, deepcopy: bool = True) -> list[FrozenTrial]:  # noqa: FBT001, FBT002
-        return counted(self._study.get_trials(deepcopy=deepcopy))
+        last = {trial.number for trial in counted(self._whole.get_trials(deepcopy=False))}
+        return [one for one in self._study.get_trials(deepcopy=deepcopy) if one.number in last]
 
 
 class _Halving(SuccessiveHalvingPruner):

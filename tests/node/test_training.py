@@ -99,6 +99,7 @@ def test_two_pods_train_a_bundle_that_then_serves(
 
     trained = _brought(site, "rampart-bundles", "/bundles/trained", tmp_path)
     assert read_manifest(trained).parameters["processes"] == "2"
+    site("delete", "pytorchjob", JOB)
     _assert_it_serves(site, trained)
 
 

@@ -114,7 +114,14 @@ def test_mails_with_a_time_of_arrival_are_split_by_time_as_well(
         max_features=10_000,
         model=model,
     )
-    assert model.metadata == {"texts": 72, "column": "time_split"}
+    assert model.metadata == {
+        "texts": 72,
+        "column": "time_split",
+        "ngram_words": "2",
+        "ngram_regularisation": "30.0",
+        "ngram_min_documents": "2",
+        "ngram_max_features": "10000",
+    }
     assert sorted(path.name for path in Path(model.path).iterdir()) == [
         "vocabulary.json",
         "weights.npz",

@@ -33,10 +33,15 @@ def test_tpe_learns_from_former_trials_and_random_does_not() -> None:
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", ["asha", "hyperband"])
-def test_what_a_lost_attempt_had_come_to_prunes_nobody(name: str) -> None:
+@pytest.mark.parametrize("study_name", ["a", "b", "c", "d"])
+def test_what_a_lost_attempt_had_come_to_prunes_nobody(name: str, study_name: str) -> None:
     settings = asked(retries=3)
-    study = optuna.create_study(direction="maximize", pruner=pruner(name, 1, 9))  # type: ignore[arg-type]
-    # Some of each bracket.
+    # Its name tells Hyperband's brackets; some trials come to each.
+    study = optuna.create_study(
+        study_name=study_name,
+        direction="maximize",
+        pruner=pruner(name, 1, 9),  # type: ignore[arg-type]
+    )
     for _ in range(30):
         trial = study.ask()
         for step in (1, 3):
