@@ -256,6 +256,11 @@ def _fit(
             together=settings.together,
             checkpoints=checkpoints,
         )
+    if found.best is None and found.losses:
+        raise TrainingError(
+            f"The loss on validation came to {found.losses[-1]}, and no weights are the best.",
+            "Take a lower learning rate, or another precision.",
+        )
     if found.best is None:
         raise TrainingError(
             "The training has ended without an evaluation, so that it has no best weights.",

@@ -79,13 +79,19 @@ def exists(address: str) -> bool:
 
 
 @contextmanager
-def locked(storage: RDBStorage, name: str) -> Iterator[None]:
-    """Hold the lock of a study: nobody else takes or gives back a trial meanwhile."""
+def locked(storage: RDBStorage, name: str, what: str = "") -> Iterator[None]:
+    """Hold the lock of a study: nobody else takes or gives back a trial meanwhile.
+
+    Args:
+        storage: where it lies.
+        name: of the study.
+        what: names another lock of the study, for what takes longer and is in nobody's way.
+    """
+    key = {"key": zlib.crc32(f"{name}\0{what}".encode() if what else name.encode())}
     if file := _file(make_url(storage.url)):
-        with FileLock(f"{file}.lock"):
+        with FileLock(f"{file}.{key['key']:08x}.{what}.lock" if what else f"{file}.lock"):
             yield
         return
-    key = {"key": zlib.crc32(name.encode())}
     with storage.engine.connect() as connection:
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), key)
         try:

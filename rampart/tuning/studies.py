@@ -255,7 +255,8 @@ def standing(opened: RDBStorage, study: optuna.Study) -> StudySummary:
 
 def _half_opened(study: optuna.Study) -> bool:
     """Whether whoever opened it was killed before it was asked anything; no trial was run then."""
-    return STARTED in study.user_attrs and SETTINGS not in study.user_attrs
+    begun = any(one.state != TrialState.WAITING for one in study.get_trials(deepcopy=False))
+    return set(study.user_attrs) == {STARTED} and not begun
 
 
 def _same(known: StudySettings, asked: StudySettings) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -41,7 +42,7 @@ class Tracker:
     def __init__(
         self, opened: RDBStorage, study: optuna.Study, settings: StudySettings, address: str
     ) -> None:
-        self.opened, self.name = opened, settings.name
+        self.opened, self.name, self.address = opened, settings.name, address
         with warnings.catch_warnings():
             # The store's modules are imported only now, and warn about what SQLAlchemy deprecates.
             warnings.simplefilter("ignore")
@@ -63,15 +64,23 @@ class Tracker:
             )
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Write a trial that has ended; Optuna's callback."""
-        # Under the lock: somebody may be catching up with it, or have done so.
-        with locked(self.opened, self.name):
+        """Write a trial that has ended; Optuna's callback.
+
+        Raises:
+            RegistryError: MLflow does not answer.
+        """
+        # Somebody may be catching up with it, or have done so.
+        with _answers(self.address), locked(self.opened, self.name, "mlflow"):
             if _counts(trial) and not self._known(f" AND tags.number = '{trial.number}'"):
                 self._write(study, trial)
 
     def catch_up(self, study: optuna.Study) -> None:
-        """Write what workers had ended that were killed before they came to write it."""
-        with locked(self.opened, self.name):
+        """Write what workers had ended that were killed before they came to write it.
+
+        Raises:
+            RegistryError: MLflow does not answer.
+        """
+        with _answers(self.address), locked(self.opened, self.name, "mlflow"):
             known = self._known()
             for trial in counted(study.get_trials(deepcopy=False)):
                 if _counts(trial) and trial.number not in known:
@@ -105,13 +114,27 @@ def _counts(trial: FrozenTrial) -> bool:
     return trial.state.is_finished() and own
 
 
-def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple[Any, str, str]:
-    """A client, the study's own run, which is made where there is none, and its experiment."""
-    import mlflow
+@contextmanager
+def _answers(address: str) -> Iterator[None]:
+    """Turn what MLflow raises where it does not answer into one kind of error."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        shown = re.sub(r"//[^/@]*@", "//", address)
+        raise RegistryError(
+            f"MLflow at {shown} does not answer ({type(error).__name__}).",
+            "Start it, or leave the tracking address out.",
+        ) from error
+
+
+def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple[Any, str, str]:
+    """A client, the study's own run, which is made where there is none, and its experiment."""
+    import mlflow
+
+    with _answers(address):
         client = mlflow.MlflowClient(tracking_uri=address)
         found = client.get_experiment_by_name(EXPERIMENT)
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
@@ -129,10 +152,4 @@ def _parent(study: optuna.Study, settings: StudySettings, address: str) -> tuple
             # As a digest: it may hold a password, and everybody reads a study's attributes.
             study.set_user_attr(ADDRESS, digest(address))
             study.set_user_attr(RUN, run)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        shown = re.sub(r"//[^/@]*@", "//", address)
-        raise RegistryError(
-            f"MLflow at {shown} does not answer ({type(error).__name__}).",
-            "Start it, or leave the tracking address out.",
-        ) from error
     return client, str(run), str(experiment)

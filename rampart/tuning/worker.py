@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -168,7 +168,12 @@ class _Worker:
             except HaltedError:
                 trial.set_user_attr(HALTED, True)  # noqa: FBT003 - Optuna's own signature
                 raise
-            except (optuna.TrialPruned, *_NOT_ITS_OWN):
+            except optuna.TrialPruned:
+                raise
+            except _NOT_ITS_OWN:
+                # No more its fault than a stop, if the storage still takes that down.
+                with suppress(*_NOT_ITS_OWN):
+                    trial.set_user_attr(HALTED, True)  # noqa: FBT003 - as above
                 raise
             except Exception as error:
                 # Its own fault, and no reason to try it again.

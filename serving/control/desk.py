@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import catalogue
-from rampart.errors import OverloadedError
+from rampart.errors import InputError, OverloadedError
 from rampart.registry import defaults
 from rampart.registry.connection import default_tracking_uri, shown
 from rampart.registry.records import Version
@@ -80,12 +80,15 @@ class Desk:
         if known := self.away.known(order):
             return known
         self.places.check(given, away=self.remote is not None)
-        values = {**self.settings.operator, "model_name": self.settings.model_name}
+        ours = self.settings.operator.get(name, {})
+        if theirs := sorted(set(given) & set(ours)):
+            raise InputError(f"{theirs[0]} is not the caller's to give.", "Leave it out.")
+        values = {"model_name": self.settings.model_name}
         if self.remote is not None:
             values["tracking_uri"] = shown(self.tracking_uri)
         if promoted:
             values |= {key: str(value) for key, value in self._defaults().items()}
-        checked = pipeline_arguments(name, values, given)
+        checked = pipeline_arguments(name, values | ours, given)
         if "uri" in checked and "fingerprint" not in given and self.remote is None:
             checked["fingerprint"] = data_fingerprint(checked["uri"])
         return self._start(self.away, order, checked)
@@ -108,7 +111,9 @@ class Desk:
         if away:
             self.places.check({"table": asked.table}, away=True)
             arguments = tuning_arguments(asked, shown(self.tracking_uri))
-            arguments["model_name"] = self.settings.model_name
+            ours = {"model_name": self.settings.model_name}
+            ours |= self.settings.operator.get("tuning", {})
+            arguments |= pipeline_arguments("tuning", ours, {})
         else:
             arguments = asked.model_dump(include={"name", "column", "workers"}) | {
                 "table": self.places.table(asked.table)
@@ -134,7 +139,8 @@ class Desk:
         """
         tuning.stop(self.storage, name)
         run = self.workers_of(name) if self.remote is not None else None
-        if run is not None and not run.has_done(OPENING):
+        # A list of runs need not say how far their steps are.
+        if run is not None and not self.away.get(run.id).has_done(OPENING):
             # That step would open the study again, and forget that it was stopped.
             self.away.stop(run.id)
         return tuning.summary(self.storage, name)

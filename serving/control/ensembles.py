@@ -20,6 +20,8 @@ from rampart.models.base import Floats
 from rampart.models.calibration import Calibration
 from rampart.models.kinds import KINDS
 
+LARGEST_TABLE = 1_000_000_000
+"""Bytes of one that is fetched: it is held in memory, and lies on a disk that others share."""
 Rule = Literal["voting", "soft", "weighted"]
 ModelKind = Literal["ngram", "tabular", "encoder"]
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -202,9 +204,15 @@ def _registered(
 
 
 def _here(table: str, scratch: Path) -> Path:
-    """The table on this machine: itself, or a copy of what is at its address."""
+    """The table on this machine: itself, or a copy of what is at its address.
+
+    Raises:
+        InputError: that is no table, or too large.
+        SourceError: it cannot be read.
+    """
     import fsspec
 
+    from rampart.data.manifest import FILE
     from rampart.data.reading import reading
 
     if "://" not in table:
@@ -212,7 +220,15 @@ def _here(table: str, scratch: Path) -> Path:
     copy = scratch / "table"
     with reading(table, "table"):
         filesystem, path = fsspec.core.url_to_fs(table)
-        filesystem.get(path, str(copy), recursive=filesystem.isdir(path))
+        folder = filesystem.isdir(path)
+        if folder and not filesystem.exists(f"{path}/{FILE}"):
+            raise InputError(f"{table} is a folder without {FILE}, and no table.", "Name a table.")
+        if (size := filesystem.du(path)) > LARGEST_TABLE:
+            raise InputError(
+                f"{table} has {size:,} bytes, and {LARGEST_TABLE:,} are read at the most.",
+                "Give a table of fewer messages.",
+            )
+        filesystem.get(path, str(copy), recursive=folder)
     return copy
 
 

@@ -68,10 +68,10 @@ class ControlSettings(BaseSettings):
         description="Addresses that runs may read and what is below them, with commas, such as "
         "s3://mails/2026; none if unset.",
     )
-    operator: Annotated[dict[str, str], NoDecode] = Field(
+    operator: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
         default_factory=dict,
-        description="Parameters of pipelines that are not the callers' to give, as JSON, such as "
-        '{"destination": "s3://mails/bundles", "hostname": "rampart.example.org"}.',
+        description="Parameters of each pipeline that are not the callers' to give, as JSON, such "
+        'as {"deployment": {"destination": "s3://mails/bundles"}}.',
     )
     kfp_endpoint: str | None = Field(
         default=None,

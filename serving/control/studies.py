@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rampart.errors import UnknownModelError
+from rampart.errors import InputError
 from rampart.tuning.champion import with_champion
 from rampart.tuning.settings import StudySettings, Value
 from rampart.tuning.spaces import as_pipeline_parameters
@@ -116,7 +116,8 @@ def begin(
         asked = with_champion(storage, asked, lambda: read(order.champion))
     try:
         standing = summary(storage, asked.name)
-    except UnknownModelError:
+    except InputError:
+        # There is none, or one whose opening was broken off.
         standing = None
     if standing is not None and (differing := standing.settings.differences(asked)):
         raise ConflictError(

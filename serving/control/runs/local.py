@@ -89,7 +89,7 @@ class LocalRuns:
                     f"The Idempotency-Key was used for another request, which started {order.id}.",
                     "Send the same request with it, or another key.",
                 )
-            if not folder.begun:
+            if not folder.begun and not folder.has_result:
                 self._begin(folder)
         except OSError as error:
             raise PipelineError(

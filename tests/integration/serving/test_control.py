@@ -139,6 +139,7 @@ def test_an_ensemble_that_cannot_be_made_is_refused(
         ({"members": {"tabular": "1"}}, "no model of the kind tabular"),
         ({"column": "nothing"}, "has no column 'nothing'"),
         ({"table": "file:///nowhere/split.parquet"}, "cannot be read: no such file"),
+        ({"table": Path(__file__).parent.as_uri()}, "is a folder without"),
     ],
 )
 def test_an_ensemble_says_what_its_parts_lack(

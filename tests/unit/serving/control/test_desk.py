@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import optuna
@@ -136,6 +137,19 @@ def test_a_study_starts_from_a_version_that_there_is(
     assert again.study.settings.parameters == {"ngram_words": 3}
 
 
+def test_a_study_whose_opening_was_broken_off_is_opened_by_the_next_order(
+    desk: Desk, mails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(optuna.Study, "set_metric_names", kill)
+        with pytest.raises(KeyboardInterrupt):
+            desk.start_study(study(mails), "ann", None)
+    assert desk.start_study(study(mails), "ann", None).study.settings.trials == 3
+
+
 def test_tables_lie_where_they_are_to(root: Path, tmp_path: Path, mails: str) -> None:
     inside = tmp_path / "tables"
     inside.mkdir()
@@ -151,12 +165,15 @@ def test_tables_lie_where_they_are_to(root: Path, tmp_path: Path, mails: str) ->
 def test_what_the_operator_gives_reaches_the_run_and_no_caller_changes_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAMPART_CONTROL_OPERATOR", '{"hostname": "mail.example.org"}')
+    given = {"deployment": {"hostname": "mail.example.org", "replicas": "3"}}
+    monkeypatch.setenv("RAMPART_CONTROL_OPERATOR", json.dumps(given))
     desk = Desk(ControlSettings(root=root, token=TOKEN))
     run = desk.start_pipeline("deployment", {"version": "3"}, "a", None, promoted=False)
     assert run.arguments["hostname"] == "mail.example.org"
-    with pytest.raises(InputError, match="not the caller's"):
-        desk.start_pipeline("deployment", {"hostname": "x"}, "a", None, promoted=False)
+    assert run.arguments["replicas"] == 3
+    for name in ("hostname", "replicas"):
+        with pytest.raises(InputError, match=f"{name} is not the caller's"):
+            desk.start_pipeline("deployment", {name: "1"}, "a", None, promoted=False)
     monkeypatch.setenv("RAMPART_CONTROL_OPERATOR", "hostname=x")
     with pytest.raises(ValueError, match="operator"):
         ControlSettings(root=root, token=TOKEN)

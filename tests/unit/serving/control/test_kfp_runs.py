@@ -204,10 +204,14 @@ def test_a_server_that_takes_calls_and_never_answers_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr("pipelines.connection.READ", 0.2)
     runs.listed()
-    silent, kfp.answer = Event(), lambda *_: silent.wait(60)  # type: ignore[method-assign]
-    with pytest.raises(PipelineError, match="does not answer"):
-        runs.listed()
+    asked, silent = [], Event()
+    kfp.answer = lambda *_: asked.append(1) or silent.wait(60)  # type: ignore[method-assign]
+    for each in (runs, KfpRuns(RemoteRuns(kfp.url, None))):
+        with pytest.raises(PipelineError, match="does not answer"):
+            each.listed()
     silent.set()
+    # Once each, also by a client that was made for it.
+    assert len(asked) == 2
 
 
 def test_a_study_that_is_stopped_before_its_pipeline_opens_it_stays_stopped(

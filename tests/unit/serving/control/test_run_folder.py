@@ -186,6 +186,10 @@ def test_a_process_that_dies_before_it_has_the_run_leaves_a_failed_run(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert (run.state, run.problem) == ("failed", "Its process ended with 7 before it began.")
+    # Asked for again with the same key it is the same run, and is not started again.
+    monkeypatch.undo()
+    assert runs.start(order()).state == "failed"
+    assert not (tmp_path / "runs" / run.id / "process").exists()
     assert runs.going() == []
 
 
