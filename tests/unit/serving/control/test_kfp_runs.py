@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,7 +85,9 @@ def kfp() -> Iterator[Kfp]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            # Whoever asked may not have waited.
+            with suppress(BrokenPipeError):
+                self.wfile.write(content)
 
         do_GET = do_POST = _reply  # noqa: N815 - the server looks for these names
 
