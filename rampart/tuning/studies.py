@@ -48,16 +48,14 @@ def open_study(storage: str, settings: StudySettings) -> optuna.Study:
     """
     opened = open_storage(storage, settings.heartbeat)
     with locked(opened, settings.name):
-        if settings.name in optuna.get_all_study_names(opened):
+        known = settings.name in optuna.get_all_study_names(opened)
+        if known and _half_opened(loaded(opened, settings.name)):
+            optuna.delete_study(study_name=settings.name, storage=opened)
+            known = False
+        if known:
             study = loaded(opened, settings.name)
-            half = _half_opened(study)
-            if half:
-                optuna.delete_study(study_name=settings.name, storage=opened)
-            else:
-                _same(settings_of(study), settings)
+            _same(settings_of(study), settings)
         else:
-            half = True
-        if half:
             former = [former_best(opened, name, settings) for name in settings.warm_start_from]
             first = starts(settings, former)
             study = optuna.create_study(
