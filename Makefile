@@ -13,7 +13,7 @@ STEPS ?=
 
 RUN := .venv/bin
 SCRIPTS := .ci/run cluster/up requirements/setup.sh
-EXTRAS := inference serve data evaluate train language semantic privacy explain registry tuning pipelines control
+EXTRAS := inference serve data evaluate train language semantic privacy explain registry tuning pipelines control stream analytics
 COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
 

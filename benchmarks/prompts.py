@@ -25,8 +25,8 @@ from scipy.sparse import csr_array
 from benchmarks import corpus
 from rampart.bundle.build import assemble
 from rampart.data import splits
-from rampart.data.duplicates import normalised
 from rampart.data.labelled import Labelled
+from rampart.data.minhash import normalised
 from rampart.data.preparation import prepare
 from rampart.data.sources import PROMPT_ATTACKS, prompt_attacks, pypi
 from rampart.data.sources.prompt_attacks import spikee

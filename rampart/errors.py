@@ -3,6 +3,7 @@
 ```
 RampartError
 ├── InputError            what the caller sent cannot be used
+│   ├── EventError        ... because it is no event that is known here
 │   ├── TooLargeError     ... because it is over a limit
 │   └── UnknownModelError ... because it names a model that is not here
 ├── OverloadedError       the queue is full: try again
@@ -14,6 +15,7 @@ RampartError
 ├── RegistryError         the registry does not answer or refuses
 ├── StorageError          the database of studies does not answer
 ├── JobError              a training job failed, or cannot be run
+├── StreamError           the broker does not answer or refuses, or gave the partitions to another
 ├── RolloutError          a bundle cannot be put behind KServe; the last one serves on
 └── MissingExtraError     a part of Rampart is not installed
 ```
@@ -39,7 +41,7 @@ class RampartError(Exception):
         self.remedy = remedy
         super().__init__(f"{problem} {remedy}".strip())
 
-    def __reduce__(self) -> tuple[type[RampartError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[RampartError], tuple[str, ...]]:
         return type(self), (self.problem, self.remedy)
 
 
@@ -53,6 +55,21 @@ class TooLargeError(InputError):
 
 class UnknownModelError(InputError):
     """The caller names a model or a version that is not here."""
+
+
+class EventError(InputError):
+    """What came is no event that is known here.
+
+    Attributes:
+        reason: in one word, as dead letters have it.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(problem, remedy)
+
+    def __reduce__(self) -> tuple[type[RampartError], tuple[str, ...]]:
+        return type(self), (self.problem, self.remedy, self.reason)
 
 
 class OverloadedError(RampartError):
@@ -95,6 +112,10 @@ class JobError(RampartError):
     """A training job failed, or cannot be run; its checkpoints are left."""
 
 
+class StreamError(RampartError):
+    """The broker does not answer or refuses; nothing that was not answered is marked as read."""
+
+
 class MissingExtraError(RampartError):
     """A part of Rampart that is needed here is not installed."""
 
@@ -108,6 +129,7 @@ class Outcome(NamedTuple):
 
 # Exit code 1 is Python's own for an unforeseen error, 2 the command line's for wrong usage.
 OUTCOMES: dict[type[RampartError], Outcome] = {
+    EventError: Outcome(400, 3),
     TooLargeError: Outcome(413, 3),
     UnknownModelError: Outcome(404, 3),
     InputError: Outcome(400, 3),
@@ -122,6 +144,7 @@ OUTCOMES: dict[type[RampartError], Outcome] = {
     RolloutError: Outcome(502, 13),
     JobError: Outcome(502, 14),
     StorageError: Outcome(503, 15),
+    StreamError: Outcome(502, 16),
     RampartError: Outcome(500, 12),
 }
 

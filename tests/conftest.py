@@ -177,7 +177,9 @@ def trained_models(base_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
 def _model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Servers keep what they make of tests' bundles in a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAMPART_MODEL_CACHE", str(tmp_path_factory.mktemp("cache") / "models"))
+        folder = tmp_path_factory.mktemp("cache") / "models"
+        for name in ("RAMPART_MODEL_CACHE", "RAMPART_STREAM_MODEL_CACHE"):
+            patch.setenv(name, str(folder))
         yield
 
 

@@ -53,7 +53,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 an unforeseen error, 2 wrong usage, 3 unusable input, "
     "4 overloaded, 5 unusable data, 6 a source that cannot be read, 7 a broken bundle, "
     "8 training, 9 pipeline, 10 registry, 11 a part that is not installed, 13 a rollout, "
-    "14 a training job.",
+    "14 a training job, 15 the studies' database, 16 the broker.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

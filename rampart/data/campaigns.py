@@ -8,7 +8,6 @@ not with the square of a campaign's size, which is what querying an LSH index wo
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -19,16 +18,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rampart.data.cleaning import clean
-from rampart.data.duplicates import normalised
+from rampart.data.minhash import PERMUTATIONS, normalised, signature
 from rampart.data.step import Progress, Ticker
 
-PERMUTATIONS = 60
 _BAND = 3  # Rows in a band: at a similarity of .5 some band agrees 19 times in 20.
 _SIMILAR = 0.5  # Share of equal MinHash values, which estimates the Jaccard similarity.
-_LONGEST = 2_000  # Words that are looked at: a campaign is known by its beginning.
-_SHINGLE = 3
 _SHORTEST_SUBJECT = 5
-_SEED = 1
 _COMPARED = 2**16  # Pairs of signatures in memory at once.
 
 Signatures = NDArray[np.uint32]
@@ -75,18 +70,10 @@ def first_of_campaign(
 
 def signatures(texts: Sequence[str], on_progress: Progress | None = None) -> Signatures:
     """MinHash values of normalised texts' word 3-grams, uint32 [n, permutations]."""
-    from datasketch import MinHash
-
     tick = Ticker(len(texts), on_progress)
-    blank = MinHash(num_perm=PERMUTATIONS, seed=_SEED, hashfunc=zlib.crc32)
     result = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
     for number, text in enumerate(texts):
-        words = text.encode().split(maxsplit=_LONGEST)[:_LONGEST]
-        runs = zip(*(words[start:] for start in range(_SHINGLE)), strict=False)
-        sketch = blank.copy()
-        # The least of each permutation does not depend on the order, which differs by process.
-        sketch.update_batch(set(map(b" ".join, runs)) or [b" ".join(words)])
-        result[number] = sketch.hashvalues
+        result[number] = signature(text)
         tick(number + 1)
     return result
 

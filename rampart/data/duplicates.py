@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rampart.data.minhash import normalised
 from rampart.data.step import Reject, Step, reject_table
 
 STEP = "deduplicate"
-_DIGIT = re.compile(r"\d")
-_WORD = re.compile(r"\w+")
-_ZEROS = str.maketrans("123456789", "0" * 9)
-
-
-def normalised(text: str) -> str:
-    """Lower case, digits to 0, nothing but word characters and one space between words."""
-    lowered = text.lower()
-    # Most text is ASCII, for which there is a quicker way.
-    zeros = lowered.translate(_ZEROS) if lowered.isascii() else _DIGIT.sub("0", lowered)
-    return " ".join(_WORD.findall(zeros))
 
 
 def digest(text: str) -> bytes:

@@ -16,9 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rampart.data import layouts
-from rampart.data.campaigns import PERMUTATIONS, signatures, subject_key
-from rampart.data.duplicates import digest, normalised
+from rampart.data.campaigns import signatures, subject_key
+from rampart.data.duplicates import digest
 from rampart.data.messages import to_messages
+from rampart.data.minhash import PERMUTATIONS, normalised
 from rampart.data.parallel import Workers
 from rampart.data.rejects import Rejects
 from rampart.data.sharding import writing

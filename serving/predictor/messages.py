@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
+import numpy as np
 
 from rampart.errors import (
     InputError,
@@ -14,6 +15,8 @@ from rampart.errors import (
     TooLargeError,
     UnknownModelError,
 )
+from rampart.explain.contributions import Contributions
+from rampart.inference.verdict import Verdict
 from serving.predictor.sdk import pb
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -50,6 +53,35 @@ def columns(answer: Any) -> dict[str, list[Any]]:
 def about(answer: Any) -> dict[str, str]:
     """The parameters of a ModelInferResponse."""
     return {name: value.string_param for name, value in answer.parameters.items()}
+
+
+def verdicts(columns: Mapping[str, list[Any]], models: Sequence[str], count: int) -> list[Verdict]:
+    """The verdicts on `count` texts, of outputs with their spans; `models` are the bundle's."""
+    spans = np.array(columns["span"], dtype=np.int64).reshape(count, -1, 2)
+    values = np.array(columns["contribution"], dtype=np.float64).reshape(count, -1)
+    each = np.array(columns["model_probability"], dtype=np.float64).reshape(count, len(models))
+    found = []
+    for row in range(count):
+        there = spans[row, :, 0] >= 0
+        parts = Contributions(
+            spans[row, there, 0], spans[row, there, 1], values[row, there], columns["bias"][row]
+        )
+        known = {
+            name: value
+            for name, value in zip(models, each[row].tolist(), strict=True)
+            if value >= 0
+        }
+        found.append(
+            Verdict(
+                columns["label"][row],
+                columns["probability"][row],
+                columns["logit"][row],
+                columns["stage"][row],
+                parts,
+                known,
+            )
+        )
+    return found
 
 
 def refusal(address: str, error: grpc.RpcError) -> RampartError | None:

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-import numpy as np
 
 from rampart.errors import InputError
-from rampart.explain.contributions import Contributions
-from rampart.inference.verdict import Verdict
 from serving.predictor import messages
 from serving.predictor.codec.answer import Answer
 from serving.predictor.codec.request import ScoreRequest
@@ -96,37 +93,11 @@ def parameters(request: ScoreRequest) -> dict[str, str]:
 def _read(
     request: ScoreRequest, columns: Mapping[str, list[Any]], about: Mapping[str, str]
 ) -> Answer:
-    count = len(request.texts)
     harmless, threat = about["labels"].split(",")
     models = tuple(filter(None, about["models"].split(",")))
-    spans = np.array(columns["span"], dtype=np.int64).reshape(count, -1, 2)
-    values = np.array(columns["contribution"], dtype=np.float64).reshape(count, -1)
-    each = np.array(columns["model_probability"], dtype=np.float64).reshape(count, len(models))
-    verdicts = []
-    for row in range(count):
-        there = spans[row, :, 0] >= 0
-        verdicts.append(
-            Verdict(
-                columns["label"][row],
-                columns["probability"][row],
-                columns["logit"][row],
-                columns["stage"][row],
-                Contributions(
-                    spans[row, there, 0],
-                    spans[row, there, 1],
-                    values[row, there],
-                    columns["bias"][row],
-                ),
-                {
-                    name: value
-                    for name, value in zip(models, each[row].tolist(), strict=True)
-                    if value >= 0
-                },
-            )
-        )
     return Answer(
         request,
-        verdicts,
+        messages.verdicts(columns, models, len(request.texts)),
         about["bundle"],
         float(about["threshold"]),
         (harmless, threat),

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rampart.data import sources, splits
 from rampart.data.campaigns import assign_campaigns, first_of_campaign, signatures
 from rampart.data.dataset import REJECTS, prepare_dataset, split_shards
-from rampart.data.duplicates import normalised
 from rampart.data.ingestion import ingest
+from rampart.data.minhash import normalised
 from rampart.data.preparation import prepare
 from rampart.data.schema import SPLIT, validate
 from rampart.data.shards import row_count

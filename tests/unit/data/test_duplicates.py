@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampart.data.duplicates import deduplicate, normalised
+from rampart.data.duplicates import deduplicate
+from rampart.data.minhash import normalised
 from rampart.data.step import REJECT_COLUMNS
 
 

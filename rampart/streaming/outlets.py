@@ -1,0 +1,279 @@
+"""How answers are written and records marked as read, for either guarantee.
+
+At least once: a record is marked as read when the broker has acknowledged what it became, so that
+nothing is lost; what was written and not marked before a crash is written again, with the same key
+and the same event id. Exactly once: what records became and the mark are one transaction, so that
+whoever reads committed records alone sees each once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rampart.errors import StreamError
+from rampart.streaming.connection import Connection
+from rampart.streaming.lanes import Entry, Lane, Output
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Producer
+
+_log = logging.getLogger("rampart.stream")
+_FLUSH_SECONDS = 30.0
+_MARK_SECONDS = 0.25
+_TRANSACTION_SECONDS = 0.05
+_TRANSACTION_RECORDS = 500
+_TRANSACTION_TIMEOUT_MS = 15_000
+
+
+class Outlet(Protocol):
+    """Writes what records became, and marks them as read."""
+
+    def send(self, entry: Entry, output: Output) -> bool:
+        """Take an entry's output to be written; False where there is no room now."""
+
+    def turn(self, lanes: Collection[Lane]) -> None:
+        """Go on with writing and marking.
+
+        Raises:
+            StreamError: it cannot be gone on.
+        """
+
+    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
+        """Write and mark all that was taken, within the seconds."""
+
+
+def producer(connection: Connection, **settings: Any) -> Producer:
+    """A producer that loses and repeats nothing, and waits for a broker that is away.
+
+    Args:
+        connection: to the cluster.
+        settings: of librdkafka's, `_` for `.`.
+    """
+    from confluent_kafka import Producer
+
+    return Producer(
+        connection.client(
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            linger_ms=2,
+            # As Java's clients have it, so that a key has the same partition for all.
+            partitioner="murmur2_random",
+            message_max_bytes=16_000_000,
+            **settings,
+        )
+    )
+
+
+class AtLeastOnce:
+    """Marks a record when what it became is acknowledged."""
+
+    def __init__(self, connection: Connection, consumer: Consumer) -> None:
+        # No end to waiting: what was not written is not marked, and reading has stopped by then.
+        self._producer = producer(
+            connection, message_timeout_ms=0, queue_buffering_max_messages=100_000
+        )
+        self._consumer = consumer
+        self._error: KafkaError | None = None
+        self._marked = 0.0
+
+    def send(self, entry: Entry, output: Output) -> bool:
+        """Hand the output to the producer; False where its queue is full."""
+        record = output.record
+        try:
+            self._producer.produce(
+                output.topic,
+                record.value,
+                record.key,
+                headers=list(record.headers),
+                on_delivery=partial(self._delivered, entry),
+            )
+        except BufferError:
+            return False
+        return True
+
+    def turn(self, lanes: Collection[Lane]) -> None:
+        """See what was acknowledged, and mark it now and then."""
+        self._producer.poll(0)
+        self._check()
+        if monotonic() - self._marked >= _MARK_SECONDS:
+            self._mark(lanes, wait=False)
+
+    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
+        """Wait until all is acknowledged, and mark it."""
+        self._producer.flush(seconds)
+        self._check()
+        for lane in lanes:
+            lane.settle()
+        self._mark(lanes, wait=True)
+
+    def _mark(self, lanes: Collection[Lane], *, wait: bool) -> None:
+        from confluent_kafka import KafkaException
+
+        self._marked = monotonic()
+        marks = [lane for lane in lanes if lane.unmarked and not lane.gone]
+        if not marks:
+            return
+        try:
+            self._consumer.commit(offsets=_offsets(marks), asynchronous=not wait)
+        except KafkaException as error:
+            # Whoever reads the partition next reads some of it again.
+            _log.warning("Records could not be marked as read: %s", error.args[0].str())
+            return
+        for lane in marks:
+            lane.marked = lane.next_offset
+
+    def _delivered(self, entry: Entry, error: KafkaError | None, _: object) -> None:
+        if error is None:
+            entry.durable = True
+        else:
+            self._error = error
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise StreamError(
+                f"A record cannot be written: {self._error.str()}.",
+                "What was not written is read again by whoever starts next.",
+            )
+
+
+class ExactlyOnce:
+    """Writes and marks in transactions."""
+
+    def __init__(self, connection: Connection, consumer: Consumer, identity: str) -> None:
+        """Begin, and end what another of the same identity left behind.
+
+        Args:
+            connection: to the cluster.
+            consumer: that reads the records.
+            identity: transactional id, of this process alone.
+
+        Raises:
+            StreamError: the broker refuses.
+        """
+        from confluent_kafka import KafkaException
+
+        self._producer = producer(
+            connection,
+            transactional_id=identity,
+            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            queue_buffering_max_messages=100_000,
+        )
+        self._consumer = consumer
+        self._taken: list[tuple[Entry, Output]] = []
+        self._first = 0.0
+        try:
+            self._producer.init_transactions(_FLUSH_SECONDS)
+        except KafkaException as error:
+            raise StreamError(
+                f"There are no transactions as {identity}: {error.args[0].str()}."
+            ) from None
+
+    def send(self, entry: Entry, output: Output) -> bool:
+        """Keep it for the next transaction; False where that is full."""
+        if len(self._taken) >= _TRANSACTION_RECORDS:
+            return False
+        if not self._taken:
+            self._first = monotonic()
+        self._taken.append((entry, output))
+        return True
+
+    def turn(self, lanes: Collection[Lane]) -> None:
+        """Write what was taken where it is enough, or has waited long enough."""
+        del lanes
+        due = monotonic() - self._first >= _TRANSACTION_SECONDS
+        if self._taken and (due or len(self._taken) >= _TRANSACTION_RECORDS):
+            self._write()
+
+    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
+        """Write what was taken."""
+        del lanes, seconds
+        if self._taken:
+            self._write()
+
+    def _write(self) -> None:
+        from confluent_kafka import KafkaException
+
+        taken = [one for one in self._taken if not one[0].lane.gone]
+        self._taken = []
+        if not taken:
+            return
+        lanes = {id(entry.lane): entry.lane for entry, _ in taken}.values()
+        last = {id(entry.lane): entry.offset + 1 for entry, _ in taken}
+        try:
+            self._producer.begin_transaction()
+            for _, output in taken:
+                self._produce(output)
+            self._producer.send_offsets_to_transaction(
+                _offsets(lanes, last), self._consumer.consumer_group_metadata(), _FLUSH_SECONDS
+            )
+            self._commit()
+        except KafkaException as error:
+            self._abort(error, lanes)
+            return
+        for entry, _ in taken:
+            entry.durable = True
+        for lane in lanes:
+            lane.marked = last[id(lane)]
+
+    def _produce(self, output: Output) -> None:
+        record = output.record
+        while True:
+            try:
+                self._producer.produce(
+                    output.topic, record.value, record.key, headers=list(record.headers)
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _commit(self) -> None:
+        from confluent_kafka import KafkaException
+
+        deadline = monotonic() + _FLUSH_SECONDS
+        while True:
+            try:
+                self._producer.commit_transaction(_FLUSH_SECONDS)
+            except KafkaException as error:
+                if not error.args[0].retriable() or monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _abort(self, error: Any, lanes: Collection[Lane]) -> None:
+        """Nothing of it was written: it is taken again, where it is still ours.
+
+        Raises:
+            StreamError: this process may write no more, or the broker does not answer.
+        """
+        from confluent_kafka import KafkaException
+
+        cause = error.args[0]
+        if not cause.fatal():
+            try:
+                self._producer.abort_transaction(_FLUSH_SECONDS)
+            except KafkaException as failed:
+                cause = failed.args[0]
+            else:
+                _log.warning("A transaction was given up and is written again: %s", cause.str())
+                for lane in lanes:
+                    lane.take_back()
+                return
+        raise StreamError(
+            f"Transactions cannot be gone on with: {cause.str()}.",
+            "Nothing of the last one is seen; it is read again by whoever starts next.",
+        )
+
+
+def _offsets(lanes: Collection[Lane], given: dict[int, int] | None = None) -> list[Any]:
+    from confluent_kafka import TopicPartition
+
+    return [
+        TopicPartition(*lane.place, lane.next_offset if given is None else given[id(lane)])
+        for lane in lanes
+    ]

@@ -1,0 +1,423 @@
+"""A member of a consumer group that scores what it reads, in order and within bounds.
+
+One thread reads, hands on, writes and marks as read; whoever computes has threads of its own. What
+comes out of a partition has the order of what went in, and so has what comes out of a key. Reading
+goes on while others compute, so that the group never takes a slow scorer for a dead one; where too
+much waits, partitions are paused.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from rampart.errors import EventError
+from rampart.streaming.breaker import Breaker
+from rampart.streaming.calls import Calls, Faulty, Scored
+from rampart.streaming.connection import Connection, Topics, refused
+from rampart.streaming.events import Origin, Reason
+from rampart.streaming.figures import Figures
+from rampart.streaming.lanes import Entry, Lane, Load, Output, Place
+from rampart.streaming.letters import Retries, dead_letter, passage, retry
+from rampart.streaming.outlets import AtLeastOnce, ExactlyOnce, Outlet
+from rampart.streaming.scoring import Scorer, message_of, verdict_of
+from rampart.streaming.wire import Record, from_record, to_record
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError
+    from confluent_kafka import Message as KafkaMessage
+
+_log = logging.getLogger("rampart.stream")
+
+Guarantee = Literal["at-least-once", "exactly-once"]
+_AT_ONCE = 500
+_IDLE_SECONDS = 0.1
+_BUSY_SECONDS = 0.002
+# What a record takes beside its bytes: as an object of this and of Kafka's client.
+_ENTRY_BYTES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one processor takes on.
+
+    Attributes:
+        records: held at once, about.
+        bytes: that they take, about.
+        max_text_bytes: of one text in UTF-8; a larger one is a dead letter.
+        max_letter_bytes: of a record that a dead letter holds whole.
+        tokens: that are scored in one call, about.
+        seconds: that the first of a call waits for others.
+        handover: seconds for what is under way when a partition goes to another, or at the end.
+    """
+
+    records: int = 2_000
+    bytes: int = 64_000_000
+    max_text_bytes: int = 1_000_000
+    max_letter_bytes: int = 2_000_000
+    tokens: int = 4_096
+    seconds: float = 0.005
+    handover: float = 20.0
+
+
+class Processor:
+    """Scores a topic's messages until it is told to stop; `run` belongs to one thread."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Topics,
+        scorer: Scorer,
+        *,
+        group: str = "rampart-scorer",
+        guarantee: Guarantee = "at-least-once",
+        identity: str = "rampart-scorer-1",
+        retries: Retries | None = None,
+        limits: Limits | None = None,
+        figures: Figures | None = None,
+        breaker: Breaker | None = None,
+        client: dict[str, Any] | None = None,
+    ) -> None:
+        """Join the group; partitions come once it runs.
+
+        Args:
+            connection: to the cluster.
+            topics: that are read and written.
+            scorer: who computes.
+            group: whose members share the partitions.
+            guarantee: of what is written, whatever ends this process.
+            identity: transactional id, of this process alone, where the guarantee is exactly once.
+            retries: when a message comes again whose fault may pass.
+            limits: of what is held and taken.
+            figures: to count in.
+            breaker: for outages of the scorer.
+            client: settings of librdkafka's for the consumer, beside those here.
+
+        Raises:
+            StreamError: the broker refuses.
+        """
+        from confluent_kafka import Consumer
+
+        self.figures = figures or Figures()
+        self.breaker = breaker or Breaker()
+        self._topics = topics
+        self._scorer = scorer
+        self._retries = retries or Retries.doubling(topics, 5.0, 6.0)
+        self._limits = limits or Limits()
+        self._lanes: dict[Place, Lane] = {}
+        self._load = Load()
+        self._calls = Calls(
+            scorer, self.breaker, tokens=self._limits.tokens, seconds=self._limits.seconds
+        )
+        self._throttled = False
+        self._alive = time.monotonic()
+        self._consumer: Consumer = Consumer(
+            connection.client(
+                group_id=group,
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                auto_offset_reset="earliest",
+                partition_assignment_strategy="cooperative-sticky",
+                isolation_level="read_committed",
+                # A member that was killed is missed after so long.
+                session_timeout_ms=10_000,
+                max_poll_interval_ms=300_000,
+                fetch_wait_max_ms=100,
+                queued_max_messages_kbytes=16_384,
+            )
+            | {"error_cb": self._complained}
+            | (client or {})
+        )
+        self._outlet: Outlet = (
+            AtLeastOnce(connection, self._consumer)
+            if guarantee == "at-least-once"
+            else ExactlyOnce(connection, self._consumer, identity)
+        )
+        self._show()
+
+    @property
+    def stuck(self) -> float:
+        """Seconds since the loop went round last."""
+        return time.monotonic() - self._alive
+
+    @property
+    def partitions(self) -> int:
+        """That are read here."""
+        return len(self._lanes)
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Score until told to stop; then write what is under way, mark it, and leave the group.
+
+        Args:
+            stopped: whether it is to end; asked ten times a second or more.
+
+        Raises:
+            StreamError: the broker refuses to go on. Nothing is lost by it.
+        """
+        self._consumer.subscribe(
+            self._topics.read,
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+        try:
+            while not stopped():
+                for message in self._consumed():
+                    self._take(message)
+                self._advance()
+                self._throttle()
+            self._drain(list(self._lanes.values()))
+        finally:
+            self._consumer.close()
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def _consumed(self) -> Sequence[KafkaMessage]:
+        if self._load.records or self._calls.busy:
+            found: list[KafkaMessage] = self._consumer.consume(_AT_ONCE, _BUSY_SECONDS)
+            return found
+        # It waits for the first and takes what else is there; `consume` would wait for them all.
+        first = self._consumer.poll(_IDLE_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
+
+    def _take(self, message: KafkaMessage) -> None:
+        error = message.error()
+        if error is not None:
+            self._refused(error)
+            return
+        place = str(message.topic()), int(message.partition() or 0)
+        lane = self._lanes.get(place)
+        if lane is None:
+            return
+        headers = [(name, value) for name, value in message.headers() or ()]
+        record = Record(_bytes(message.key()), _bytes(message.value()), headers)
+        _, stamp = message.timestamp()
+        size = _ENTRY_BYTES + 2 * (len(record.value or b"") + len(record.key or b""))
+        offset = int(message.offset() or 0)
+        origin = Origin.model_construct(topic=place[0], partition=place[1], offset=offset)
+        retried = place[0] != self._topics.received
+        entry = Entry(
+            lane,
+            offset,
+            record,
+            size,
+            datetime.fromtimestamp(max(stamp, 0) / 1e3, UTC),
+            time.monotonic(),
+            passage(record, origin, retried=retried),
+        )
+        lane.entries.append(entry)
+        self._load.add(entry)
+        self.figures.read.labels(place[0]).inc()
+        if lane.wake or (retried and entry.past.due > time.time()):
+            # What is behind it is due later still.
+            lane.wake = lane.wake or entry.past.due
+        else:
+            self._read(entry)
+
+    def _read(self, entry: Entry) -> None:
+        """Make a message of a record, or a dead letter."""
+        try:
+            entry.begun = True
+            message = message_of(
+                from_record(entry.record),
+                entry.timestamp,
+                max_text_bytes=self._limits.max_text_bytes,
+            )
+        except EventError as error:
+            self._bury(entry, Reason(error.reason), str(error))
+        except Exception as error:  # noqa: BLE001 - it is said, and the record is kept
+            # Nobody foresaw it, and the partition must not stand still for it.
+            _log.exception("A record of %s cannot be read", entry.lane.place)
+            self._bury(entry, Reason.REFUSED, f"{type(error).__name__} while it was read.")
+        else:
+            self._calls.add(entry, message)
+
+    # --- answering ----------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Everything that can go on without waiting for anybody."""
+        self._alive = time.monotonic()
+        self._wake()
+        for back in self._calls.come_back():
+            if back.entry.lane.gone:
+                continue
+            if isinstance(back, Scored):
+                self._answer(back)
+            else:
+                self._failed(back)
+        self._calls.ask()
+        self._write()
+        self._outlet.turn(self._lanes.values())
+        self._settle()
+
+    def _wake(self) -> None:
+        now = time.time()
+        for lane in self._lanes.values():
+            if not lane.wake or lane.wake > now:
+                continue
+            lane.wake = 0.0
+            for entry in lane.entries:
+                if entry.begun:
+                    continue
+                if entry.past.due > now:
+                    lane.wake = entry.past.due
+                    break
+                self._read(entry)
+
+    def _answer(self, back: Scored) -> None:
+        message = back.message
+        told = verdict_of(message, back.verdict, back.about, datetime.now(UTC))
+        key = back.entry.record.key
+        record = to_record(told, message.id)
+        if key is not None:
+            record = Record(key, record.value, record.headers)
+        back.entry.output = Output(self._topics.verdicts, record, "verdict")
+        self.figures.threats.labels(back.verdict.label, back.verdict.stage).inc()
+
+    def _failed(self, back: Faulty) -> None:
+        entry = back.entry
+        told = str(back.error) or type(back.error).__name__
+        if back.lasting:
+            self._bury(entry, Reason.REFUSED, told)
+            return
+        again = retry(entry.record, entry.past, told, self._retries, time.time())
+        if again is None:
+            self._bury(entry, Reason.EXHAUSTED, told)
+        else:
+            entry.output = Output(*again, "retry")
+
+    def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
+        record = dead_letter(
+            entry.record,
+            entry.past,
+            reason,
+            detail,
+            entry.timestamp,
+            max_bytes=self._limits.max_letter_bytes,
+        )
+        entry.output = Output(self._topics.dead_letters, record, reason)
+
+    def _write(self) -> None:
+        for lane in self._lanes.values():
+            while lane.entries and (output := lane.entries[0].output) is not None:
+                if not self._outlet.send(lane.entries[0], output):
+                    return
+                lane.written.append(lane.entries.popleft())
+
+    def _settle(self) -> None:
+        now, clock = time.time(), time.monotonic()
+        for lane in self._lanes.values():
+            for entry in lane.settle():
+                self._load.drop(entry)
+                if entry.output is not None:
+                    self.figures.outputs.labels(entry.output.kind).inc()
+                self.figures.seconds.observe(max(0.0, now - entry.timestamp.timestamp()))
+                self.figures.here.observe(clock - entry.taken)
+
+    # --- pressure -----------------------------------------------------------------------------
+
+    def _throttle(self) -> None:
+        """Ask for no more of a partition while too much is held, or nothing of it is due."""
+        from confluent_kafka import TopicPartition
+
+        full = max(self._load.records / self._limits.records, self._load.bytes / self._limits.bytes)
+        if full >= 1.0:
+            self._throttled = True
+        elif full <= 0.5:
+            self._throttled = False
+        pause: list[TopicPartition] = []
+        resume: list[TopicPartition] = []
+        for lane in self._lanes.values():
+            wanted = self._throttled or lane.wake > 0
+            if wanted != lane.paused:
+                lane.paused = wanted
+                (pause if wanted else resume).append(TopicPartition(*lane.place))
+        if pause:
+            self._consumer.pause(pause)
+        if resume:
+            self._consumer.resume(resume)
+
+    # --- the group ----------------------------------------------------------------------------
+
+    def _assigned(self, _: Consumer, partitions: Sequence[Any]) -> None:
+        for one in partitions:
+            self._lanes[one.topic, one.partition] = Lane((one.topic, one.partition))
+        self.figures.rebalances.labels("assigned").inc(len(partitions))
+
+    def _revoked(self, _: Consumer, partitions: Sequence[Any]) -> None:
+        lanes = self._of(partitions)
+        self._drain(lanes)
+        self._drop(lanes)
+        self.figures.rebalances.labels("revoked").inc(len(partitions))
+
+    def _lost(self, _: Consumer, partitions: Sequence[Any]) -> None:
+        lanes = self._of(partitions)
+        self._drop(lanes)
+        self.figures.rebalances.labels("lost").inc(len(partitions))
+
+    def _of(self, partitions: Sequence[Any]) -> list[Lane]:
+        places = ((one.topic, one.partition) for one in partitions)
+        return [self._lanes[place] for place in places if place in self._lanes]
+
+    def _drain(self, lanes: Sequence[Lane]) -> None:
+        """Finish what the scorer was asked of these partitions, write it, and mark it as read."""
+        deadline = time.monotonic() + self._limits.handover
+        for lane in lanes:
+            lane.wake = float("inf")  # What sleeps is left to the next reader.
+        self._calls.forget(lanes)
+        while self._calls.under_way(lanes) and time.monotonic() < deadline:
+            self._advance()
+            time.sleep(_BUSY_SECONDS)
+        self._advance()
+        self._outlet.finish(lanes, max(1.0, deadline - time.monotonic()))
+        self._settle()
+
+    def _drop(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            lane.gone = True
+            for entry in (*lane.entries, *lane.written):
+                self._load.drop(entry)
+            del self._lanes[lane.place]
+
+    # --- what goes wrong ----------------------------------------------------------------------
+
+    def _refused(self, error: KafkaError) -> None:
+        from confluent_kafka import KafkaError
+
+        code = error.code()
+        if code in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED}:
+            raise refused("A topic cannot be read", error)
+        if code == KafkaError.GROUP_AUTHORIZATION_FAILED or error.fatal():
+            raise refused("The group cannot be joined", error)
+        self._complained(error)
+
+    def _complained(self, error: KafkaError) -> None:
+        self.figures.errors.labels(error.name()).inc()
+        _log.warning("Kafka: %s", error.str())
+
+    def _show(self) -> None:
+        watch = self.figures.watch
+        watch("held_records", "Records that are held", lambda: self._load.records)
+        watch("held_bytes", "About what they take", lambda: self._load.bytes)
+        watch("waiting", "Messages that wait for the scorer", lambda: self._calls.waiting)
+        watch("unanswered", "Messages that the scorer computes", lambda: self._calls.unanswered)
+        watch("partitions", "Partitions that are read here", lambda: len(self._lanes))
+        watch(
+            "paused_partitions",
+            "Partitions of which no more is asked for",
+            lambda: sum(lane.paused for lane in list(self._lanes.values())),
+        )
+        watch(
+            "breaker_open",
+            "1 while the scorer answers nothing",
+            lambda: float(not self.breaker.closed),
+        )
+        watch("outages", "Times that it was so", lambda: self.breaker.opened)
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else value.encode() if isinstance(value, str) else bytes(value)

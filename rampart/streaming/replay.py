@@ -1,0 +1,246 @@
+"""Dead letters: looked through, and fed back to where they came from.
+
+A letter is fed back in the transaction that marks it as read, so that it is fed back once, whatever
+ends the process. Each choice of letters has a place of its own up to which it was fed back: asked
+again, only what came since is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rampart.errors import EventError, StreamError
+from rampart.streaming.connection import Connection, Topics, require
+from rampart.streaming.events import DeadLetter, Reason
+from rampart.streaming.letters import revived
+from rampart.streaming.outlets import producer
+from rampart.streaming.wire import Record, data_of, from_record, time_of
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+GROUP = "rampart-replay"
+_SECONDS = 30.0
+_WAIT = 0.5
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, and where it lies.
+
+    Attributes:
+        id: of its event: topic, partition and offset of what it is about.
+        buried: when it was written.
+        data: what it says.
+        partition: of the topic of dead letters.
+        offset: there.
+    """
+
+    id: str
+    buried: datetime
+    data: DeadLetter
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters are meant.
+
+    Attributes:
+        reasons: of them; every one where there is none.
+        ids: of them; any where there is none.
+        most_replays: that a letter has behind it: what came back so often will again.
+    """
+
+    reasons: frozenset[Reason] = frozenset()
+    ids: frozenset[str] = frozenset()
+    most_replays: int = 3
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether it is one of them."""
+        return (
+            (not self.reasons or letter.data.reason in self.reasons)
+            and (not self.ids or letter.id in self.ids)
+            and letter.data.replays < self.most_replays
+        )
+
+    @property
+    def name(self) -> str:
+        """What its place is kept by."""
+        if not self.reasons and not self.ids:
+            return GROUP
+        said = "\n".join([*sorted(self.reasons), "", *sorted(self.ids)])
+        return f"{GROUP}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did.
+
+    Attributes:
+        fed: letters that were fed back.
+        passed: that were not meant, or have been fed back too often.
+        unfit: that hold no bytes to feed back, or are of another topic.
+    """
+
+    fed: int
+    passed: int
+    unfit: int
+
+
+def letters(connection: Connection, topics: Topics) -> Iterator[Letter]:
+    """All dead letters that there are now, in their order.
+
+    Raises:
+        StreamError: the broker does not answer, or has no topic of dead letters.
+    """
+    require(connection, [topics.dead_letters])
+    consumer = _reader(connection, f"{GROUP}-list")
+    try:
+        for message in _until_now(consumer, topics.dead_letters, whole=True):
+            yield from _letter(message)
+    finally:
+        consumer.close()
+
+
+def replay(
+    connection: Connection,
+    topics: Topics,
+    choice: Choice,
+    *,
+    again: bool = False,
+    on_letter: Callable[[Letter], None] | None = None,
+) -> Replayed:
+    """Feed letters back.
+
+    Args:
+        connection: to the cluster.
+        topics: their names; only what came of `received` is fed back, and there.
+        choice: which letters.
+        again: those too that were fed back before.
+        on_letter: told each that is fed back.
+
+    Raises:
+        StreamError: the broker does not answer, or refuses. What was fed back stays so.
+    """
+    from confluent_kafka import KafkaException
+
+    require(connection, [topics.dead_letters, topics.received])
+    consumer = _reader(connection, choice.name)
+    writer = producer(connection, transactional_id=f"{choice.name}-{topics.received}")
+    fed = passed = unfit = 0
+    try:
+        writer.init_transactions(_SECONDS)
+        pending: list[tuple[Any, Letter | None]] = []
+
+        def write() -> None:
+            if not pending:
+                return
+            writer.begin_transaction()
+            for _, letter in pending:
+                if letter is not None:
+                    _produce(writer, topics.received, revived(letter.data))
+            ends = _behind([message for message, _ in pending])
+            writer.send_offsets_to_transaction(ends, consumer.consumer_group_metadata(), _SECONDS)
+            writer.commit_transaction(_SECONDS)
+            for _, letter in pending:
+                if letter is not None and on_letter is not None:
+                    on_letter(letter)
+            pending.clear()
+
+        for message in _until_now(consumer, topics.dead_letters, whole=again):
+            letter = next(iter(_letter(message)), None)
+            meant = letter is not None and choice.takes(letter)
+            fits = (
+                letter is not None
+                and letter.data.value is not None
+                and letter.data.origin.topic == topics.received
+            )
+            passed += not meant
+            unfit += meant and not fits
+            fed += meant and fits
+            pending.append((message, letter if meant and fits else None))
+            if len(pending) >= _AT_ONCE:
+                write()
+        write()
+    except KafkaException as error:
+        raise StreamError(
+            f"Letters cannot be fed back: {error.args[0].str()}.",
+            "Those that were stay so; try again for the rest.",
+        ) from None
+    finally:
+        consumer.close()
+    return Replayed(fed, passed, unfit)
+
+
+def _reader(connection: Connection, group: str) -> Consumer:
+    from confluent_kafka import Consumer
+
+    return Consumer(
+        connection.client(
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+    )
+
+
+def _until_now(consumer: Consumer, topic: str, *, whole: bool) -> Iterator[Any]:
+    """What a topic holds at this moment, from its beginning or from the group's place."""
+    from confluent_kafka import OFFSET_INVALID, TopicPartition
+
+    parts = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
+    places = [TopicPartition(topic, number) for number in parts]
+    left: dict[int, int] = {}
+    for place in consumer.committed(places, timeout=_SECONDS):
+        low, high = consumer.get_watermark_offsets(place, timeout=_SECONDS)
+        known = place.offset if place.offset != OFFSET_INVALID and not whole else low
+        place.offset = max(low, known)
+        if place.offset < high:
+            left[place.partition] = high
+            consumer.incremental_assign([place])
+    ended: set[int] = set()
+    while left.keys() - ended:
+        for message in consumer.consume(_AT_ONCE, _WAIT):
+            error = message.error()
+            if error is not None:
+                raise StreamError(f"{topic} cannot be read: {error.str()}.")
+            if message.offset() < left[message.partition()]:
+                yield message
+        # Behind the last record may be the mark of a transaction, which no message shows.
+        for place in consumer.position([TopicPartition(topic, number) for number in left]):
+            if place.offset >= left[place.partition]:
+                ended.add(place.partition)
+
+
+def _letter(message: Any) -> list[Letter]:
+    """The letter in a record; nothing where somebody wrote something else there."""
+    headers = list(message.headers() or ())
+    try:
+        told = from_record(Record(message.key(), message.value(), headers))
+        data = data_of(told, DeadLetter)
+    except EventError:
+        return []
+    buried = time_of(told)
+    if buried is None:
+        return []
+    return [Letter(str(told["id"]), buried, data, message.partition(), message.offset())]
+
+
+def _behind(messages: Collection[Any]) -> list[Any]:
+    from confluent_kafka import TopicPartition
+
+    last = {(one.topic(), one.partition()): one.offset() + 1 for one in messages}
+    return [TopicPartition(topic, part, offset) for (topic, part), offset in last.items()]
+
+
+def _produce(writer: Any, topic: str, record: Record) -> None:
+    writer.produce(topic, record.value, record.key, headers=list(record.headers))
+    writer.poll(0)

@@ -1,0 +1,1 @@
+"""The scorer of streams: a member of a consumer group, or what Knative sends events to."""
