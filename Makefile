@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve kafka compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-stream test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -33,6 +33,9 @@ help: ## List the targets
 
 setup: ## Make .venv from the locks (PYTHON=... chooses Python 3.11 or 3.12)
 	@PYTHON="$(PYTHON)" sh requirements/setup.sh
+
+kafka: setup ## Run a real Kafka broker on 127.0.0.1:9092: Docker's, else Apache's artefacts on Java 17
+	$(RUN)/python -m broker run $(ARGS)
 
 demo: setup ## Fetch the corpus, train through the pipeline, serve, score held-out mails, explain each
 	$(RUN)/rampart demo $(ARGS)
@@ -79,12 +82,15 @@ types: setup ## Check types, strictly
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-		-m "not cluster and not extras and not graph and not node" $(ARGS)
+		-m "not cluster and not extras and not graph and not node and not stream" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
 test-extras: setup ## Install each extra, and Alibi, from its own lock, and use its part there
 	$(RUN)/python -m pytest -m extras tests/project tests/integration/serving $(ARGS)
+
+test-stream: setup ## Break brokers, scorers and networks under a stream, and count its messages
+	$(RUN)/python -m pytest -n $(JOBS) --dist loadgroup -m stream tests/integration/streaming $(ARGS)
 
 test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and answer behind it
 	$(RUN)/python -m pytest -m graph tests/integration/serving $(ARGS)

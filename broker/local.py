@@ -24,7 +24,7 @@ _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,RELAYED:PLAINTEXT",
     "inter.broker.listener.name": "PLAINTEXT",
     # There is one broker.
     "offsets.topic.replication.factor": "1",
@@ -56,6 +56,7 @@ class Broker:
         folder: Path,
         *,
         port: int = 0,
+        relay: int = 0,
         settings: Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
@@ -64,11 +65,14 @@ class Broker:
         Args:
             folder: for its data and its log; what is there already is kept.
             port: on loopback; a free one by default.
+            relay: a port that passes on to the listener for those who come by it.
             settings: of the broker, beside those here.
             cache: for Kafka's artefacts; the user's cache folder by default.
         """
         self.folder = folder.resolve()
         self.port = port or _free_port()
+        self.relayed = _free_port() if relay else 0
+        self._relay = relay
         self._settings = dict(settings or {})
         self._cache = cache
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,9 +153,15 @@ class Broker:
 
     def _written(self) -> Path:
         controller = _free_port()
+        listeners = f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{controller}"
+        advertised = f"PLAINTEXT://{self.address}"
+        if self._relay:
+            # Clients go on to where the listener that they came by says that the broker is.
+            listeners += f",RELAYED://{HOST}:{self.relayed}"
+            advertised += f",RELAYED://{HOST}:{self._relay}"
         settings = _SETTINGS | {
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": listeners,
+            "advertised.listeners": advertised,
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "log.dirs": str(self.folder / "data"),
         }

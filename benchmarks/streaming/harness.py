@@ -100,6 +100,13 @@ class Stream:
             scorer.ready()
         return scorer
 
+    def said(self) -> str:
+        """What scorers complained of."""
+        return "\n".join(
+            f"{scorer.log.name}, {scorer.process.poll()}: {scorer.log.read_text()[-3_000:]}"
+            for scorer in self.scorers
+        )
+
     def end(self) -> None:
         """End all scorers that are left."""
         for scorer in self.scorers:

@@ -22,6 +22,7 @@ from rampart.cli import (
     rollout,
     scoring,
     serving,
+    stream,
     training,
     tuning,
 )
@@ -41,6 +42,7 @@ _PARTS = {
     "registry": "mlflow",
     "semantic": "sentence_transformers",
     "serve": "httpx kserve orjson",
+    "stream": "aiosmtpd cloudevents confluent_kafka",
     "train": "accelerate onnx onnxscript safetensors sklearn torch transformers",
     "tuning": "optuna optuna_integration psycopg2",
 }
@@ -64,6 +66,7 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(tuning.app, name="tune")
+app.add_typer(stream.app, name="stream")
 app.command("serve")(serving.serve)
 app.command("serve-explainer")(serving.serve_explainer)
 app.command("serve-transformer")(serving.serve_transformer)

@@ -14,7 +14,7 @@ from rampart.errors import StreamError
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
-_SECONDS = 30.0
+_SECONDS = 10.0
 _DAY = 24 * 3_600_000
 # A dead letter holds a record in base 64.
 _LETTER = 1.5

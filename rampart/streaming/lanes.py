@@ -70,7 +70,8 @@ class Lane:
         next_offset: behind all that is durable; None where nothing is.
         marked: the offset that was marked as read last.
         wake: seconds since 1970 when its first entry is due, where it is not.
-        paused: whether the broker is asked for no more of it.
+        paused: whether the broker is asked for no more of it; None where nobody knows, for a
+            client keeps it paused that comes back after it was lost.
         gone: whether somebody else reads it now.
     """
 
@@ -80,7 +81,7 @@ class Lane:
     next_offset: int | None = None
     marked: int | None = None
     wake: float = 0.0
-    paused: bool = False
+    paused: bool | None = None
     gone: bool = False
 
     @property
@@ -101,6 +102,13 @@ class Lane:
         """What was handed over was not written after all: it is to be written again."""
         self.entries.extendleft(reversed(self.written))
         self.written.clear()
+
+    def pass_over(self, offset: int) -> None:
+        """What stands before the offset was written and marked, it turned out."""
+        while self.entries and self.entries[0].offset < offset:
+            entry = self.entries.popleft()
+            entry.durable = True
+            self.written.append(entry)
 
 
 @dataclass(slots=True)

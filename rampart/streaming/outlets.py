@@ -27,6 +27,9 @@ _MARK_SECONDS = 0.25
 _TRANSACTION_SECONDS = 0.05
 _TRANSACTION_RECORDS = 500
 _TRANSACTION_TIMEOUT_MS = 15_000
+_TRANSACTION_CALL_SECONDS = 10.0
+# Of a producer whose transactions cannot be gone on with; a call each, so that it takes minutes.
+_RENEWALS = 30
 
 
 class Outlet(Protocol):
@@ -155,27 +158,18 @@ class ExactlyOnce:
         Raises:
             StreamError: the broker refuses.
         """
-        from confluent_kafka import KafkaException
-
-        self._producer = producer(
-            connection,
-            transactional_id=identity,
-            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            queue_buffering_max_messages=100_000,
-        )
+        self._connection = connection
         self._consumer = consumer
+        self._identity = identity
         self._taken: list[tuple[Entry, Output]] = []
         self._first = 0.0
-        try:
-            self._producer.init_transactions(_FLUSH_SECONDS)
-        except KafkaException as error:
-            raise StreamError(
-                f"There are no transactions as {identity}: {error.args[0].str()}."
-            ) from None
+        self._failed = 0
+        self._producer: Producer | None = None
+        self._begin()
 
     def send(self, entry: Entry, output: Output) -> bool:
         """Keep it for the next transaction; False where that is full."""
-        if len(self._taken) >= _TRANSACTION_RECORDS:
+        if self._producer is None or len(self._taken) >= _TRANSACTION_RECORDS:
             return False
         if not self._taken:
             self._first = monotonic()
@@ -184,7 +178,8 @@ class ExactlyOnce:
 
     def turn(self, lanes: Collection[Lane]) -> None:
         """Write what was taken where it is enough, or has waited long enough."""
-        del lanes
+        if self._producer is None:
+            self._renew(lanes)
         due = monotonic() - self._first >= _TRANSACTION_SECONDS
         if self._taken and (due or len(self._taken) >= _TRANSACTION_RECORDS):
             self._write()
@@ -195,79 +190,121 @@ class ExactlyOnce:
         if self._taken:
             self._write()
 
+    def _begin(self) -> None:
+        from confluent_kafka import KafkaException
+
+        fresh = producer(
+            self._connection,
+            transactional_id=self._identity,
+            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            queue_buffering_max_messages=100_000,
+        )
+        try:
+            fresh.init_transactions(_TRANSACTION_CALL_SECONDS)
+        except KafkaException as error:
+            raise StreamError(
+                f"There are no transactions as {self._identity}: {error.args[0].str()}."
+            ) from None
+        self._producer = fresh
+
     def _write(self) -> None:
         from confluent_kafka import KafkaException
 
         taken = [one for one in self._taken if not one[0].lane.gone]
         self._taken = []
-        if not taken:
+        if not taken or self._producer is None:
             return
         lanes = {id(entry.lane): entry.lane for entry, _ in taken}.values()
         last = {id(entry.lane): entry.offset + 1 for entry, _ in taken}
         try:
             self._producer.begin_transaction()
             for _, output in taken:
-                self._produce(output)
+                _produce(self._producer, output)
             self._producer.send_offsets_to_transaction(
-                _offsets(lanes, last), self._consumer.consumer_group_metadata(), _FLUSH_SECONDS
+                _offsets(lanes, last),
+                self._consumer.consumer_group_metadata(),
+                _TRANSACTION_CALL_SECONDS,
             )
-            self._commit()
+            _commit(self._producer)
         except KafkaException as error:
-            self._abort(error, lanes)
+            self._abort(self._producer, error.args[0], lanes)
             return
+        self._failed = 0
         for entry, _ in taken:
             entry.durable = True
         for lane in lanes:
             lane.marked = last[id(lane)]
 
-    def _produce(self, output: Output) -> None:
-        record = output.record
-        while True:
-            try:
-                self._producer.produce(
-                    output.topic, record.value, record.key, headers=list(record.headers)
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                return
-
-    def _commit(self) -> None:
+    def _abort(self, writer: Producer, cause: KafkaError, lanes: Collection[Lane]) -> None:
+        """Nothing of it was written: it is written again, where it is still ours."""
         from confluent_kafka import KafkaException
 
-        deadline = monotonic() + _FLUSH_SECONDS
-        while True:
-            try:
-                self._producer.commit_transaction(_FLUSH_SECONDS)
-            except KafkaException as error:
-                if not error.args[0].retriable() or monotonic() > deadline:
-                    raise
-            else:
-                return
-
-    def _abort(self, error: Any, lanes: Collection[Lane]) -> None:
-        """Nothing of it was written: it is taken again, where it is still ours.
-
-        Raises:
-            StreamError: this process may write no more, or the broker does not answer.
-        """
-        from confluent_kafka import KafkaException
-
-        cause = error.args[0]
+        _log.warning("A transaction failed and is written again: %s", cause.str())
         if not cause.fatal():
             try:
-                self._producer.abort_transaction(_FLUSH_SECONDS)
+                writer.abort_transaction(_TRANSACTION_CALL_SECONDS)
             except KafkaException as failed:
-                cause = failed.args[0]
+                _log.warning("It cannot be aborted: %s", failed.args[0].str())
             else:
-                _log.warning("A transaction was given up and is written again: %s", cause.str())
                 for lane in lanes:
                     lane.take_back()
                 return
-        raise StreamError(
-            f"Transactions cannot be gone on with: {cause.str()}.",
-            "Nothing of the last one is seen; it is read again by whoever starts next.",
-        )
+        # Whether it was committed is not known: only the broker can tell, once it answers.
+        self._producer = None
+
+    def _renew(self, lanes: Collection[Lane]) -> None:
+        """Begin anew, and find out what the broker has of the transaction that was given up.
+
+        A new producer of the same identity ends that transaction one way or the other, and the
+        group's marks, which belong to it, say which.
+
+        Raises:
+            StreamError: that was tried often enough.
+        """
+        from confluent_kafka import KafkaException, TopicPartition
+
+        places = [TopicPartition(*lane.place) for lane in lanes]
+        try:
+            self._begin()
+            marks = self._consumer.committed(places, timeout=_TRANSACTION_CALL_SECONDS)
+        except (StreamError, KafkaException) as error:
+            self._producer = None
+            self._failed += 1
+            if self._failed >= _RENEWALS:
+                raise StreamError(
+                    f"Transactions cannot be gone on with: {error}",
+                    "Nothing of the last one is seen; whoever starts next reads it again.",
+                ) from None
+            return
+        known = {(mark.topic, mark.partition): mark.offset for mark in marks}
+        for lane in lanes:
+            lane.take_back()
+            lane.pass_over(known[lane.place])
+
+
+def _produce(writer: Producer, output: Output) -> None:
+    record = output.record
+    while True:
+        try:
+            writer.produce(output.topic, record.value, record.key, headers=list(record.headers))
+        except BufferError:
+            writer.poll(0.1)
+        else:
+            return
+
+
+def _commit(writer: Producer) -> None:
+    from confluent_kafka import KafkaException
+
+    deadline = monotonic() + _FLUSH_SECONDS
+    while True:
+        try:
+            writer.commit_transaction(_TRANSACTION_CALL_SECONDS)
+        except KafkaException as error:
+            if not error.args[0].retriable() or monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _offsets(lanes: Collection[Lane], given: dict[int, int] | None = None) -> list[Any]:

@@ -37,6 +37,7 @@ Guarantee = Literal["at-least-once", "exactly-once"]
 _AT_ONCE = 500
 _IDLE_SECONDS = 0.1
 _BUSY_SECONDS = 0.002
+_SAY_AGAIN_SECONDS = 30.0
 # What a record takes beside its bytes: as an object of this and of Kafka's client.
 _ENTRY_BYTES = 2_000
 
@@ -113,6 +114,7 @@ class Processor:
         self._calls = Calls(
             scorer, self.breaker, tokens=self._limits.tokens, seconds=self._limits.seconds
         )
+        self._complaints: dict[int, float] = {}
         self._throttled = False
         self._alive = time.monotonic()
         self._consumer: Consumer = Consumer(
@@ -377,6 +379,7 @@ class Processor:
         self._settle()
 
     def _drop(self, lanes: Sequence[Lane]) -> None:
+        self._calls.forget(lanes)
         for lane in lanes:
             lane.gone = True
             for entry in (*lane.entries, *lane.written):
@@ -397,7 +400,11 @@ class Processor:
 
     def _complained(self, error: KafkaError) -> None:
         self.figures.errors.labels(error.name()).inc()
-        _log.warning("Kafka: %s", error.str())
+        # A broker that is away is complained of ten times a second.
+        now = time.monotonic()
+        if now - self._complaints.get(error.code(), -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
+            self._complaints[error.code()] = now
+            _log.warning("Kafka: %s", error.str())
 
     def _show(self) -> None:
         watch = self.figures.watch
@@ -409,7 +416,7 @@ class Processor:
         watch(
             "paused_partitions",
             "Partitions of which no more is asked for",
-            lambda: sum(lane.paused for lane in list(self._lanes.values())),
+            lambda: sum(bool(lane.paused) for lane in list(self._lanes.values())),
         )
         watch(
             "breaker_open",

@@ -54,6 +54,8 @@ PARTS = {
     "tuning": ["rampart.tuning"],
     "pipelines": ["pipelines", "components", "rollout", "rampart"],
     "control": ["serving.control"],
+    "stream": ["rampart.streaming", "serving.stream"],
+    "analytics": ["rampart.streaming"],
 }
 FEATURES_OF_EXTRAS = [
     f"rampart.features.{name}" for name in ("linguistic", "semantic", "privacy", "disclosure")
@@ -65,12 +67,13 @@ ELSEWHERE = {
         "rampart.explain.gradients",
         "serving.alibi_explainer",
         "serving.control",
+        "serving.stream",
         # What other servers load, each from a lock of its own.
         "serving.mlserver_runtime",
         "serving.torchserve_handler",
         "serving.triton_model",
     ],
-    "pipelines": ["rampart.cli", "rampart.explain", *FEATURES_OF_EXTRAS],
+    "pipelines": ["rampart.cli", "rampart.explain", "rampart.streaming", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {
     "inference": ["torch", "transformers", "pandas", "sklearn", "mlflow", "kserve", "kfp"],
@@ -86,6 +89,8 @@ ABSENT = {
     "tuning": ["kserve", "kfp"],
     "pipelines": ["kserve"],
     "control": ["kserve"],
+    "stream": ["torch", "transformers", "pandas", "sklearn", "mlflow", "kfp", "quixstreams"],
+    "analytics": ["torch", "transformers", "sklearn", "mlflow", "kfp"],
 }
 # Imports every module given and says which of the names given cannot be found, all as JSON.
 LOOK = """

@@ -42,6 +42,8 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "rollout", "rollout start", "rollout status", "rollout back", "train",
         "tune", "tune run", "tune list", "tune show", "tune stop", "tune best", "tune measure",
         "tune report",
+        "stream", "stream topics", "stream score", "stream sink", "stream send", "stream letters",
+        "stream replay", "stream schemas",
         "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
         "serve-control",
         "score", "explain", "evaluate", "demo",
