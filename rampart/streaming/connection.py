@@ -77,6 +77,8 @@ class Topics(BaseModel):
     verdicts: str = "mail-verdicts"
     dead_letters: str = "mail-dead-letters"
     retries: tuple[str, ...] = ("mail-retry-1", "mail-retry-2", "mail-retry-3")
+    windows: str = "mail-windows"
+    campaigns: str = "mail-campaigns"
 
     @classmethod
     def of(cls, prefix: str, retries: int) -> Topics:
@@ -86,6 +88,8 @@ class Topics(BaseModel):
             verdicts=f"{prefix}-verdicts",
             dead_letters=f"{prefix}-dead-letters",
             retries=tuple(f"{prefix}-retry-{number}" for number in range(1, retries + 1)),
+            windows=f"{prefix}-windows",
+            campaigns=f"{prefix}-campaigns",
         )
 
     @property
@@ -94,9 +98,14 @@ class Topics(BaseModel):
         return [self.received, *self.retries]
 
     @property
+    def scoring(self) -> list[str]:
+        """Those that a scorer reads or writes."""
+        return [*self.read, self.verdicts, self.dead_letters]
+
+    @property
     def every(self) -> list[str]:
         """All of them."""
-        return [*self.read, self.verdicts, self.dead_letters]
+        return [*self.scoring, self.windows, self.campaigns]
 
 
 def create_topics(
@@ -113,7 +122,7 @@ def create_topics(
     Args:
         connection: to the cluster, as somebody who may.
         topics: their names.
-        partitions: of each, but of the dead letters, which has one.
+        partitions: of each but those of dead letters and of figures, which have one.
         replicas: of each partition.
         days: that records are kept.
         max_bytes: of a received record.
@@ -130,15 +139,18 @@ def create_topics(
 
     admin = AdminClient(connection.client())
     there = existing(connection)
+    few = {topics.dead_letters, topics.windows, topics.campaigns}
     limit = {topics.dead_letters: str(int(max_bytes * _LETTER) + 100_000)}
     wanted = [
         NewTopic(
             name,
-            num_partitions=1 if name == topics.dead_letters else partitions,
+            num_partitions=1 if name in few else partitions,
             replication_factor=replicas,
             config={
                 "retention.ms": str(days * _DAY),
                 "max.message.bytes": limit.get(name, str(max_bytes)),
+                # Of a campaign only what was said last is of use.
+                "cleanup.policy": "compact,delete" if name == topics.campaigns else "delete",
             },
         )
         for name in topics.every

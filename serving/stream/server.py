@@ -45,7 +45,7 @@ def serve(settings: StreamSettings) -> None:
     stopped = _stop_signal()
     if settings.source == "kafka":
         # Before the bundle is loaded, which takes longer.
-        require(settings.connection(), settings.names().every)
+        require(settings.connection(), settings.names().scoring)
     figures = Figures()
     scorer = scorer_of(settings)
     try:
