@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve kafka compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-stream test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve kafka stream-demo compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-stream test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -36,6 +36,9 @@ setup: ## Make .venv from the locks (PYTHON=... chooses Python 3.11 or 3.12)
 
 kafka: setup ## Run a real Kafka broker on 127.0.0.1:9092: Docker's, else Apache's artefacts on Java 17
 	$(RUN)/python -m broker run $(ARGS)
+
+stream-demo: setup ## Stream the corpus's mails through a broker and watch: rate, latency, threats, campaigns
+	$(RUN)/python -m broker during $(RUN)/rampart stream demo $(ARGS)
 
 demo: setup ## Fetch the corpus, train through the pipeline, serve, score held-out mails, explain each
 	$(RUN)/rampart demo $(ARGS)

@@ -20,6 +20,7 @@ from rampart.errors import RampartError
 
 _PORT = 9092
 _ENGINE_SECONDS = 10
+_INTERRUPTED = 130
 app = typer.Typer(
     help="A real Kafka broker on this machine.",
     rich_markup_mode=None,
@@ -50,6 +51,29 @@ def run(
         pass
     finally:
         broker.stop()
+
+
+@app.command("during", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def during(
+    context: typer.Context,
+    *,
+    folder: Annotated[Path, typer.Option(help="For its data and its log.")] = Path("build/kafka"),
+) -> None:
+    """Run a command with a broker of its own, whose address is in RAMPART_STREAM_BROKER."""
+    with err.status("Starting Kafka: the first time its artefacts are fetched (43 MB)"):
+        broker = Broker(folder)
+        broker.start()
+    try:
+        done = subprocess.run(  # noqa: S603 - whoever calls says which
+            context.args,
+            env=os.environ | {"RAMPART_STREAM_BROKER": broker.address},
+            check=False,
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+    finally:
+        broker.stop()
+    raise typer.Exit(done.returncode)
 
 
 @app.command("pin")

@@ -157,9 +157,9 @@ def message(
 class Feed:
     """Writes records, and waits until the broker has them."""
 
-    def __init__(self, connection: Connection, topic: str) -> None:
+    def __init__(self, connection: Connection, topic: str, **settings: Any) -> None:
         self._topic = topic
-        self._producer = producer(connection)
+        self._producer = producer(connection, **settings)
 
     def send(self, record: Record, partition: int = -1) -> None:
         """Write one; it is not there yet when this returns."""

@@ -42,6 +42,7 @@ _PARTS = {
     "registry": "mlflow",
     "semantic": "sentence_transformers",
     "serve": "httpx kserve orjson",
+    "analytics": "quixstreams",
     "stream": "aiosmtpd cloudevents confluent_kafka",
     "train": "accelerate onnx onnxscript safetensors sklearn torch transformers",
     "tuning": "optuna optuna_integration psycopg2",

@@ -11,25 +11,19 @@ import typer
 
 from rampart.cli.console import columns, err, out, print_json, printable, progress
 from rampart.cli.data import Json
+from rampart.cli.stream_live import Broker, Prefix, demo, settings_of, watch
 from rampart.errors import InputError
 
 if TYPE_CHECKING:
     from rampart.streaming.replay import Choice
-    from serving.stream.settings import BrokerSettings
-
 app = typer.Typer(
     help="Score messages as they come, over Kafka or as Knative sends them.",
     no_args_is_help=True,
 )
 
-Broker = Annotated[
-    str | None,
-    typer.Option(help="Addresses of the broker, by commas; 127.0.0.1:9092 if unset."),
-]
-Topics = Annotated[
-    str | None,
-    typer.Option("--topics", help="What the topics' names begin with; mail if unset."),
-]
+app.command("watch")(watch)
+app.command("demo")(demo)
+
 Reasons = Annotated[
     list[str] | None, typer.Option("--reason", help="Only letters of this reason; repeat.")
 ]
@@ -44,7 +38,7 @@ _DETAIL = 70
 def topics(
     *,
     broker: Broker = None,
-    topics_: Topics = None,
+    topics_: Prefix = None,
     partitions: Annotated[
         int, typer.Option(help="Of each topic: as many scorers share the work.", min=1)
     ] = 12,
@@ -57,7 +51,7 @@ def topics(
     """
     from rampart.streaming.connection import create_topics
 
-    known = _settings(broker, topics_)
+    known = settings_of(broker, topics_)
     names = known.names()
     made = create_topics(
         known.connection(), names, partitions=partitions, replicas=replicas, days=days
@@ -77,7 +71,7 @@ def score(
         typer.Option(help="Address of a predictor's gRPC, which is asked in a bundle's place."),
     ] = None,
     broker: Broker = None,
-    topics_: Topics = None,
+    topics_: Prefix = None,
     group: Annotated[
         str | None, typer.Option(help="Consumer group; rampart-scorer if unset.")
     ] = None,
@@ -130,6 +124,48 @@ def sink(
 
 
 @app.command()
+def analyse(
+    *,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Folder of what survives a restart; build/stream/state if unset."),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Folder of Parquet files, one row for each verdict; none if unset."),
+    ] = None,
+    lateness_seconds: Annotated[
+        float | None,
+        typer.Option(help="That a message may come after its window's end; 600 if unset."),
+    ] = None,
+    broker: Broker = None,
+    topics_: Prefix = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="Port of metrics; 8111 if unset, 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Follow the verdicts: windows by source and category, campaigns, and a table to look into.
+
+    Windows and campaigns are written to topics of their own. Their lengths are read from
+    RAMPART_STREAM_* variables; `python -m serving.stream analytics --help` lists them.
+    """
+    from serving.stream.settings import AnalyticsSettings, checked
+
+    settings = checked(
+        AnalyticsSettings,
+        state=state,
+        table=table,
+        lateness_seconds=lateness_seconds,
+        broker=broker,
+        topics=topics_,
+        http_port=http_port,
+    )
+    from serving.stream.analytics import serve as follow
+
+    follow(settings)
+
+
+@app.command()
 def send(
     source: Annotated[
         str, typer.Argument(help="Where messages are, as for `rampart data describe`.")
@@ -140,7 +176,7 @@ def send(
     ] = 20.0,
     limit: Annotated[int, typer.Option(help="Messages at the most; 0 for all.", min=0)] = 0,
     broker: Broker = None,
-    topics_: Topics = None,
+    topics_: Prefix = None,
 ) -> None:
     """Send a source's messages as received events, those first that arrived first."""
     from itertools import islice
@@ -148,7 +184,7 @@ def send(
     from rampart.data.sources import read
     from rampart.streaming.sending import Sender, by_arrival, paced
 
-    known = _settings(broker, topics_)
+    known = settings_of(broker, topics_)
     sender = Sender(known.connection(), known.names().received, "/rampart/send")
     with progress("Reading") as tell:
         raw = read(source, on_progress=tell).rows
@@ -170,13 +206,13 @@ def letters(
     reason: Reasons = None,
     limit: Annotated[int, typer.Option(help="Letters shown; the last ones.", min=1)] = 20,
     broker: Broker = None,
-    topics_: Topics = None,
+    topics_: Prefix = None,
     as_json: Json = False,
 ) -> None:
     """Show the dead letters: how many of which reason, and the last of them."""
     from rampart.streaming.replay import letters as found
 
-    known = _settings(broker, topics_)
+    known = settings_of(broker, topics_)
     choice = _choice(reason, None, most=1_000_000)
     counts: Counter[str] = Counter()
     last: list[Any] = []
@@ -224,7 +260,7 @@ def replay(
         int, typer.Option(help="Pass over what came back so often already.", min=1)
     ] = 3,
     broker: Broker = None,
-    topics_: Topics = None,
+    topics_: Prefix = None,
 ) -> None:
     """Feed dead letters back, with their original bytes, to the topic that they came from.
 
@@ -234,7 +270,7 @@ def replay(
     """
     from rampart.streaming.replay import replay as fed_back
 
-    known = _settings(broker, topics_)
+    known = settings_of(broker, topics_)
     done = fed_back(
         known.connection(),
         known.names(),
@@ -264,13 +300,6 @@ def schemas(
         path = folder / f"{name}.json"
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         out.print(str(path))
-
-
-def _settings(broker: str | None, names: str | None) -> BrokerSettings:
-    from serving.stream.settings import BrokerSettings, checked
-
-    found: BrokerSettings = checked(BrokerSettings, broker=broker, topics=names)
-    return found
 
 
 def _serve(**given: Any) -> None:

@@ -226,7 +226,7 @@ class Processor:
             entry.begun = True
             message = message_of(
                 from_record(entry.record),
-                entry.timestamp,
+                datetime.now(UTC),
                 max_text_bytes=self._limits.max_text_bytes,
             )
         except EventError as error:

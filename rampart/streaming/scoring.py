@@ -153,7 +153,7 @@ def message_of(told: CloudEvent, now: datetime, *, max_text_bytes: int) -> Messa
 
     Args:
         told: as it was read.
-        now: when it came in, if it does not say so.
+        now: when it was read, which is when it came in if it says nothing, or a later time.
         max_text_bytes: that its text may take in UTF-8.
 
     Raises:
@@ -169,7 +169,8 @@ def message_of(told: CloudEvent, now: datetime, *, max_text_bytes: int) -> Messa
                 f"The text has {size} bytes; {max_text_bytes} are allowed.",
                 reason=Reason.TOO_LARGE,
             )
-    return Message(told, data, text, time_of(told) or now)
+    # A sender's clock may be wrong, or lie: nothing comes in after it was read.
+    return Message(told, data, text, min(time_of(told) or now, now))
 
 
 def verdict_of(message: Message, scored: Scored, about: About, now: datetime) -> CloudEvent:

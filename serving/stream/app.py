@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -112,12 +112,16 @@ class Sink:
 
 
 def application(
-    figures: Figures, *, ready: Callable[[], str], alive: Callable[[], str], sink: Sink | None
+    registry: CollectorRegistry,
+    *,
+    ready: Callable[[], str],
+    alive: Callable[[], str],
+    sink: Sink | None = None,
 ) -> Starlette:
     """The ASGI application.
 
     Args:
-        figures: shown at /metrics.
+        registry: shown at /metrics.
         ready: what keeps it from working; nothing where nothing does.
         alive: what only a new start would mend.
         sink: takes events at /, where they come this way.
@@ -125,7 +129,7 @@ def application(
     routes = [
         Route("/healthz", _health(alive)),
         Route("/readyz", _health(ready)),
-        Route("/metrics", _metrics(figures)),
+        Route("/metrics", _metrics(registry)),
     ]
     if sink is not None:
         routes.append(Route("/", sink.__call__, methods=["POST"]))
@@ -141,11 +145,9 @@ def _health(wrong: Callable[[], str]) -> Callable[[Request], Response]:
     return answer
 
 
-def _metrics(figures: Figures) -> Callable[[Request], Response]:
+def _metrics(registry: CollectorRegistry) -> Callable[[Request], Response]:
     def answer(_: Request) -> Response:
-        return Response(
-            generate_latest(figures.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return answer
 

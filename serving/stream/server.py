@@ -42,7 +42,7 @@ def serve(settings: StreamSettings) -> None:
         StreamError: the broker does not answer or refuses.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    stopped = _stop_signal()
+    stopped = stop_signal()
     if settings.source == "kafka":
         # Before the bundle is loaded, which takes longer.
         require(settings.connection(), settings.names().scoring)
@@ -111,9 +111,9 @@ def _read(
     def ready() -> str:
         return "" if processor.breaker.closed else "the predictor does not answer"
 
-    app = application(figures, ready=ready, alive=alive, sink=None)
-    with _http(settings, app) as address:
-        _say(f"Scoring {settings.names().received} of {settings.broker}; probes at {address}")
+    app = application(figures.registry, ready=ready, alive=alive)
+    with answering(settings.host, settings.http_port, app) as address:
+        say(f"Scoring {settings.names().received} of {settings.broker}; probes at {address}")
         processor.run(stopped.is_set)
 
 
@@ -130,21 +130,23 @@ def _listen(
     def ready() -> str:
         return "it is told to stop" if stopped.is_set() else ""
 
-    app = application(figures, ready=ready, alive=lambda: "", sink=sink)
-    with _http(settings, app) as address:
-        _say(f"Scoring events that are sent to {address}/")
+    app = application(figures.registry, ready=ready, alive=lambda: "", sink=sink)
+    with answering(settings.host, settings.http_port, app) as address:
+        say(f"Scoring events that are sent to {address}/")
         stopped.wait()
         deadline = time.monotonic() + settings.handover
         while sink.unanswered and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line that others wait for."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def _stop_signal() -> threading.Event:
+def stop_signal() -> threading.Event:
+    """Set by SIGTERM or SIGINT; a second one ends the process at once."""
     stopped = threading.Event()
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -159,9 +161,9 @@ def _stop_signal() -> threading.Event:
 
 
 @contextmanager
-def _http(settings: StreamSettings, app: Starlette) -> Iterator[str]:
+def answering(host: str, port: int, app: Starlette) -> Iterator[str]:
     """Answer over HTTP from a thread, for as long as the block runs."""
-    listener = _listening(settings.host, settings.http_port)
+    listener = _listening(host, port)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, proxy_headers=False, server_header=False
     )
@@ -170,9 +172,8 @@ def _http(settings: StreamSettings, app: Starlette) -> Iterator[str]:
         target=server.run, kwargs={"sockets": [listener]}, name="rampart-http", daemon=True
     )
     thread.start()
-    host, port = listener.getsockname()[:2]
     try:
-        yield f"http://{host}:{port}"
+        yield "http://{}:{}".format(*listener.getsockname()[:2])
     finally:
         server.should_exit = True
         thread.join()

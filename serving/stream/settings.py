@@ -170,6 +170,43 @@ class StreamSettings(BrokerSettings):
         return Retries.doubling(self.names(), self.retry_seconds, self.retry_factor)
 
 
+class AnalyticsSettings(BrokerSettings):
+    """Settings of the analytics' process."""
+
+    analytics_group: str = Field(
+        default="rampart-analytics",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Consumer group; the topics of its state have its name.",
+    )
+    state: Path = Field(
+        default=Path("build/stream/state"), description="Folder of what survives a restart."
+    )
+    table: Path | None = Field(
+        default=None,
+        description="Folder of Parquet files, one row for each verdict; none if unset.",
+    )
+    tumbling_seconds: float = Field(
+        default=60.0, gt=0, description="Length of windows side by side."
+    )
+    sliding_seconds: float = Field(
+        default=3_600.0, gt=0, description="Length of windows that overlap."
+    )
+    step_seconds: float = Field(default=300.0, gt=0, description="From one of those to the next.")
+    lateness_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        description="Seconds that a message may come after its window's end. A backlog that is "
+        "read at speed needs more, because partitions do not come on evenly.",
+    )
+    commit_seconds: float = Field(
+        default=2.0, gt=0, description="Between two marks: so long a result may wait."
+    )
+    host: str = Field(default="127.0.0.1", description="Address of probes and metrics.")
+    http_port: int = Field(
+        default=8111, ge=0, le=65535, description="Its port; 0 takes a free one."
+    )
+
+
 def checked(kind: type[Any], **given: Any) -> Any:
     """Settings with what was given; None is what the environment or the default says.
 

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from quixstreams import Application
-from quixstreams.dataframe.windows.aggregations import Aggregator
-from quixstreams.kafka import ConnectionConfig
-from quixstreams.models.serializers import Deserializer, IgnoreMessage
-from quixstreams.sinks import BatchingSink, SinkBatch
 
 from rampart.errors import EventError
 from rampart.streaming.analytics import campaigns, parquet, windows
@@ -29,12 +24,22 @@ from rampart.streaming.connection import Connection, Topics
 from rampart.streaming.events import Verdict
 from rampart.streaming.wire import Record, data_of, from_record
 
+with warnings.catch_warnings():
+    # What reads Confluent's registry, which is not used here, complains of what it is made of.
+    warnings.simplefilter("ignore")
+    from quixstreams import Application
+    from quixstreams.dataframe.windows.aggregations import Aggregator
+    from quixstreams.kafka import ConnectionConfig
+    from quixstreams.models.serializers import Deserializer, IgnoreMessage
+    from quixstreams.sinks import BatchingSink, SinkBatch
+
 if TYPE_CHECKING:
     from quixstreams.dataframe import StreamingDataFrame
 
 _log = logging.getLogger("rampart.analytics")
 _EVERYTHING = "all"
 _BETWEEN = "\x1f"
+_AT_ONCE_BYTES = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Windows:
     tumbling: timedelta = timedelta(minutes=1)
     sliding: timedelta = timedelta(hours=1)
     step: timedelta = timedelta(minutes=5)
-    lateness: timedelta = timedelta(minutes=5)
+    lateness: timedelta = timedelta(minutes=10)
 
 
 class Slices(Aggregator):  # type: ignore[misc]
@@ -82,8 +87,9 @@ class VerdictReader(Deserializer):  # type: ignore[misc]
         except EventError as error:
             _log.warning("A record of %s is no verdict: %s", ctx.topic, error)
             raise IgnoreMessage from None
+        scored = _milliseconds(verdict.scored)
         return windows.slim(
-            verdict.model_dump(), _milliseconds(verdict.received), _milliseconds(verdict.scored)
+            verdict.model_dump(), min(_milliseconds(verdict.received), scored), scored
         )
 
 
@@ -134,7 +140,17 @@ def application(
         commit_interval=commit_seconds,
         consumer_poll_timeout=0.2,
         loglevel="WARNING",
-        consumer_extra_config={"logger": logging.getLogger("rampart.kafka")},
+        consumer_extra_config={
+            "logger": logging.getLogger("rampart.kafka"),
+            # Who is started again in its own place is the same member: it goes on at once, and
+            # no partition is given to one that was killed and is not missed yet.
+            "group.instance.id": f"{group}-{state.resolve().name}",
+            "session.timeout.ms": 30_000,
+            # Little of a partition at once, so that in a backlog all come on about evenly: what is
+            # read of one before the others makes their messages late.
+            "fetch.message.max.bytes": _AT_ONCE_BYTES,
+            "queued.min.messages": 1,
+        },
         producer_extra_config={
             "logger": logging.getLogger("rampart.kafka"),
             "transactional.id": f"{group}-{state.resolve().name}",
