@@ -90,13 +90,13 @@ coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage report
 
 test-extras: setup ## Install each extra, and Alibi, from its own lock, and use its part there
-	$(RUN)/python -m pytest -m extras tests/project tests/integration/serving $(ARGS)
+	$(RUN)/python -m pytest -m extras tests/project tests/integration $(ARGS)
 
 test-stream: setup ## Break brokers, scorers and networks under a stream, and count its messages
 	$(RUN)/python -m pytest -n $(JOBS) --dist loadgroup -m stream tests/integration/streaming $(ARGS)
 
 test-graph: setup ## Build the router of KServe's InferenceGraph with Go, and answer behind it
-	$(RUN)/python -m pytest -m graph tests/integration/serving $(ARGS)
+	$(RUN)/python -m pytest -m graph tests/integration $(ARGS)
 
 test-cluster: setup ## Apply every manifest and overlay to the API server of KUBECONFIG, and roll out
 	$(RUN)/python -m pytest -n $(JOBS) -m cluster tests/cluster $(ARGS)

@@ -320,8 +320,13 @@ def _quoted(value: str) -> str:
 
 
 def _unquoted(value: str) -> str:
+    """A header's value; servers give its bytes as Latin-1, and Go's SDK sends them unquoted."""
     try:
-        return unquote_to_bytes(value.strip().strip('"')).decode()
+        plain = value.strip().strip('"').encode("latin-1")
+    except UnicodeEncodeError:
+        plain = value.strip().strip('"').encode()
+    try:
+        return unquote_to_bytes(plain).decode()
     except UnicodeDecodeError:
         raise _wrong(Reason.BAD_ENVELOPE, "A ce- header's quoted bytes are not UTF-8.") from None
 

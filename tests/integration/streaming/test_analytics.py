@@ -70,6 +70,7 @@ def flush(number):
         verdict.model_copy(
             update={
                 "message": f"flush-{number}-{source}-{category}",
+                "sketch": "",
                 "source": source,
                 "category": category,
                 "received": BASE + timedelta(hours=12 + number),
