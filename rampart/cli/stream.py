@@ -201,6 +201,63 @@ def send(
 
 
 @app.command()
+def smtp(
+    *,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 8025 if unset, 0 takes a free one.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 if unset.")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Given to each mail, for figures to tell apart.")
+    ] = None,
+    broker: Broker = None,
+    topics_: Prefix = None,
+) -> None:
+    """Take mails over SMTP, as a mail server sends copies, and make received events of them.
+
+    A mail is acknowledged when the broker has it; nothing is relayed. Limits and TLS are read from
+    RAMPART_STREAM_* variables: MAX_MAIL_BYTES, MAX_RECIPIENTS, CONNECTIONS, TLS_CERTIFICATE,
+    TLS_KEY.
+    """
+    from serving.mail.settings import SmtpSettings
+    from serving.stream.settings import checked
+
+    settings = checked(
+        SmtpSettings, port=port, host=host, category=category, broker=broker, topics=topics_
+    )
+    from serving.mail.smtp import serve
+
+    serve(settings)
+
+
+@app.command()
+def folder(
+    path: Annotated[Path, typer.Argument(help="Where mails are put, one .eml file each.")],
+    *,
+    category: Annotated[
+        str | None, typer.Option(help="Given to each mail, for figures to tell apart.")
+    ] = None,
+    broker: Broker = None,
+    topics_: Prefix = None,
+) -> None:
+    """Take mails from a folder as they are put there, and make received events of them.
+
+    What was taken is moved to the folder `taken` in it, what cannot be to `refused`.
+    """
+    from serving.mail.settings import FolderSettings
+    from serving.stream.settings import checked
+
+    settings = checked(
+        FolderSettings, folder=path, category=category, broker=broker, topics=topics_
+    )
+    from serving.mail.folder import serve
+
+    serve(settings)
+
+
+@app.command()
 def letters(
     *,
     reason: Reasons = None,

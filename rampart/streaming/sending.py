@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaException
+
 from rampart.data.mail import parse
 from rampart.errors import DataError, StreamError
 from rampart.streaming.connection import Connection, require
@@ -50,6 +52,36 @@ class Sender:
         """
         told = event(RECEIVED, data, id=identity, source=self._source, time=datetime.now(UTC))
         self._write(to_record(told, identity, mode))
+
+    def deliver(self, data: Received, identity: str, seconds: float) -> None:
+        """Write a message and wait until the broker has it; any thread may call.
+
+        Raises:
+            StreamError: it was not written in time; it may be there all the same.
+        """
+        told = event(RECEIVED, data, id=identity, source=self._source, time=datetime.now(UTC))
+        record = to_record(told, identity)
+        outcome: list[KafkaError | None] = []
+        try:
+            self._producer.produce(
+                self._topic,
+                record.value,
+                record.key,
+                headers=list(record.headers),
+                on_delivery=lambda error, _: outcome.append(error),
+            )
+        except BufferError:
+            raise StreamError("Too many messages wait for the broker.") from None
+        except KafkaException as error:
+            raise StreamError(f"A message cannot be written: {error.args[0].str()}.") from None
+        deadline = time.monotonic() + seconds
+        while not outcome and time.monotonic() < deadline:
+            self._producer.poll(_LONGEST_NAP)
+        if not outcome:
+            raise StreamError(f"The broker has not taken a message in {seconds:g} s.")
+        if outcome[0] is not None:
+            raise StreamError(f"A message cannot be written: {outcome[0].str()}.")
+        self.sent += 1
 
     def flush(self, seconds: float = 60.0) -> None:
         """Wait until all are there.

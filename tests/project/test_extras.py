@@ -54,7 +54,7 @@ PARTS = {
     "tuning": ["rampart.tuning"],
     "pipelines": ["pipelines", "components", "rollout", "rampart"],
     "control": ["serving.control"],
-    "stream": ["rampart.streaming", "serving.stream"],
+    "stream": ["rampart.streaming", "serving.stream", "serving.mail"],
     "analytics": ["rampart.streaming"],
 }
 FEATURES_OF_EXTRAS = [
@@ -67,12 +67,14 @@ ELSEWHERE = {
         "rampart.explain.gradients",
         "serving.alibi_explainer",
         "serving.control",
+        "serving.mail",
         "serving.stream",
         # What other servers load, each from a lock of its own.
         "serving.mlserver_runtime",
         "serving.torchserve_handler",
         "serving.triton_model",
     ],
+    "stream": ["rampart.streaming.analytics", "serving.stream.analytics"],
     "pipelines": ["rampart.cli", "rampart.explain", "rampart.streaming", *FEATURES_OF_EXTRAS],
 }
 ABSENT = {

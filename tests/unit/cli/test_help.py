@@ -44,6 +44,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "tune report",
         "stream", "stream topics", "stream score", "stream sink", "stream analyse", "stream send",
         "stream letters", "stream replay", "stream schemas", "stream watch", "stream demo",
+        "stream smtp", "stream folder",
         "serve", "serve-explainer", "serve-transformer", "serve-aggregator",
         "serve-control",
         "score", "explain", "evaluate", "demo",

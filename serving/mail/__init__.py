@@ -1,0 +1,1 @@
+"""Mail in: a server that mail servers send copies to, and a folder that is looked through."""
