@@ -25,7 +25,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	benchmark-privacy benchmark-robustness benchmark-serving \
 	benchmark-compression benchmark-endurance benchmark-protocol \
 	benchmark-loading benchmark-pod-start benchmark-training-memory benchmark-training-timeline benchmark-scaling \
-	benchmark-scale benchmark-tokens benchmark-tuning tuning-dashboard \
+	benchmark-scale benchmark-tokens benchmark-tuning benchmark-stream tuning-dashboard \
 	clean distclean
 
 help: ## List the targets
@@ -188,6 +188,9 @@ benchmark-privacy: setup ## Print what redaction costs in quality, and whether m
 
 benchmark-robustness: setup ## Print how far rewritten spam gets past the models, with intervals
 	$(RUN)/python -m benchmarks.robustness $(ARGS)
+
+benchmark-stream: setup ## Print a stream's latency and capacity, and count messages while things break
+	$(RUN)/python -m benchmarks.streaming $(ARGS)
 
 benchmark-campaigns: setup ## Print how finding campaigns grows with the number of mails
 	$(RUN)/python -m benchmarks.campaigns $(ARGS)

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from cloudevents.http import CloudEvent
 
-from rampart.data.cleaning import clean
 from rampart.data.mail import parse
 from rampart.errors import EventError
 from rampart.inference.batching import Batcher
@@ -205,7 +204,7 @@ def verdict_of(message: Message, scored: Scored, about: About, now: datetime) ->
         method=about.method,
         bias=float(parts.bias),
         spans=spans,
-        sketch=sketch(clean(message.text).text),
+        sketch=sketch(message.text),
     )
     return answer(message.told, VERDICT, verdict, now)
 

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from benchmarks.streaming.harness import Feed, Tally, message
+from benchmarks.streaming.poison import KINDS, poison
 from rampart.inference.engine import Engine
-from rampart.streaming.events import RECEIVED, VERDICT, DeadLetter, Received, Verdict
+from rampart.streaming.events import VERDICT, DeadLetter, Verdict
 from rampart.streaming.letters import revived
-from rampart.streaming.wire import Record, data_of, event, from_record, to_record
+from rampart.streaming.wire import Record, data_of, from_record
 
 COUNT = 400
 
@@ -137,44 +138,6 @@ def test_a_broker_that_is_not_there_is_named(other_bundle, capfd):
 # --- what cannot be scored ------------------------------------------------------------------
 
 
-def poison(kind, number, texts):
-    """A record that is wrong in one way, and the reason that it is to be given."""
-    good = message(texts[number % 300], f"p-{kind}-{number}")
-    headers = dict(good.headers)
-    structured = [("content-type", b"application/cloudevents+json")]
-    key = good.key
-    big = event(
-        RECEIVED, Received(text="a " * 600_000), id=f"p-{number}", source="/x",
-        time=datetime.now(UTC),
-    )  # fmt: skip
-    return {
-        "no-value": lambda: Record(key, None, good.headers),
-        "not-a-cloudevent": lambda: Record(key, b"\x00\xff not at all", ()),
-        "bad-envelope": lambda: Record(key, b'{"specversion": "1.0"', structured),
-        "batched": lambda: Record(
-            key, b"[]", [("content-type", b"application/cloudevents-batch+json")]
-        ),
-        "unknown-type": lambda: Record(
-            key, good.value, [*(headers | {"ce_type": b"org.example.sold"}).items()]
-        ),
-        "unknown-version": lambda: Record(
-            key, good.value, [*(headers | {"ce_type": b"io.rampart.message.received.v7"}).items()]
-        ),
-        "bad-content-type": lambda: Record(
-            key, b"<text/>", [*(headers | {"content-type": b"text/xml"}).items()]
-        ),
-        "bad-data": lambda: Record(key, (good.value or b"")[:-3], good.headers),
-        "bad-schema": lambda: Record(key, b'{"text": {"a": 1}}', good.headers),
-        "too-large": lambda: to_record(big, f"p-{kind}-{number}"),
-    }[kind]()
-
-
-POISONS = (
-    "no-value", "not-a-cloudevent", "bad-envelope", "batched", "unknown-type", "unknown-version",
-    "bad-content-type", "bad-data", "bad-schema", "too-large",
-)  # fmt: skip
-
-
 @pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
 def test_what_cannot_be_scored_is_a_dead_letter_with_its_bytes_and_holds_nothing_up(
     trial, texts, guarantee
@@ -185,8 +148,8 @@ def test_what_cannot_be_scored_is_a_dead_letter_with_its_bytes_and_holds_nothing
         feed = Feed(stream.connection, stream.topics.received)
         for number in range(600):
             if number % 20 == 0:
-                kind = POISONS[number // 20 % 10]
-                record = poison(kind, number, texts)
+                kind = list(KINDS)[number // 20 % 10]
+                record = poison(kind, f"{kind}/{number}")
                 sent[record.key.decode()] = (kind, record)
             else:
                 record = message(texts[number % 300], f"m-{number}")
