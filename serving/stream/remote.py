@@ -37,7 +37,9 @@ class PredictorScorer:
         self._model = model
         self._seconds = seconds
         self._parameters = {"top_k": str(top_k)}
-        self._channel = grpc.insecure_channel(address, options=messages.UNLIMITED)
+        # A headless Service has an address for each pod, and calls go to all of them in turn.
+        options = [*messages.UNLIMITED, ("grpc.lb_policy_name", "round_robin")]
+        self._channel = grpc.insecure_channel(address, options=options)
         self._stub = pb_grpc.GRPCInferenceServiceStub(self._channel)
 
     def submit(self, texts: Sequence[str]) -> Future[Scores]:
