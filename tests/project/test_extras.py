@@ -91,7 +91,7 @@ ABSENT = {
     "tuning": ["kserve", "kfp"],
     "pipelines": ["kserve"],
     "control": ["kserve"],
-    "stream": ["torch", "transformers", "pandas", "sklearn", "mlflow", "kfp", "quixstreams"],
+    "stream": ["torch", "transformers", "sklearn", "mlflow", "kfp", "quixstreams"],
     "analytics": ["torch", "transformers", "sklearn", "mlflow", "kfp"],
 }
 # Imports every module given and says which of the names given cannot be found, all as JSON.
