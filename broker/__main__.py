@@ -43,8 +43,8 @@ def run(
     broker = Broker(folder, port=port)
     err.print("Starting Kafka: the first time its artefacts are fetched (43 MB).")
     signal.signal(signal.SIGTERM, _stopped)
-    broker.start()
     try:
+        broker.start()
         err.print(f"Kafka answers at {broker.address}; its log: {broker.log}. Ctrl-C ends it.")
         broker.wait()
     except KeyboardInterrupt:
@@ -60,10 +60,11 @@ def during(
     folder: Annotated[Path, typer.Option(help="For its data and its log.")] = Path("build/kafka"),
 ) -> None:
     """Run a command with a broker of its own, whose address is in RAMPART_STREAM_BROKER."""
-    with err.status("Starting Kafka: the first time its artefacts are fetched (43 MB)"):
-        broker = Broker(folder)
-        broker.start()
+    signal.signal(signal.SIGTERM, _stopped)
+    broker = Broker(folder)
     try:
+        with err.status("Starting Kafka: the first time its artefacts are fetched (43 MB)"):
+            broker.start()
         done = subprocess.run(  # noqa: S603 - whoever calls says which
             context.args,
             env=os.environ | {"RAMPART_STREAM_BROKER": broker.address},

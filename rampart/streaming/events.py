@@ -94,7 +94,9 @@ class Span(Data):
 class Verdict(Data):
     """A message was scored, and why it is what it is: logit = bias + contributions."""
 
-    message: Name = Field(description="The id of the received event, and of this one.")
+    message: str = Field(
+        max_length=1_024, description="The id of the received event, and of this one."
+    )
     source: str = Field(description="Of the received event.")
     category: Name = ""
     received: AwareDatetime = Field(description="When the message came in.")

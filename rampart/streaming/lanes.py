@@ -70,6 +70,7 @@ class Lane:
         next_offset: behind all that is durable; None where nothing is.
         marked: the offset that was marked as read last.
         wake: seconds since 1970 when its first entry is due, where it is not.
+        rewind: the first offset behind that one, which was read and is not held.
         paused: whether the broker is asked for no more of it; None where nobody knows, for a
             client keeps it paused that comes back after it was lost.
         gone: whether somebody else reads it now.
@@ -81,6 +82,7 @@ class Lane:
     next_offset: int | None = None
     marked: int | None = None
     wake: float = 0.0
+    rewind: int | None = None
     paused: bool | None = None
     gone: bool = False
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rampart.streaming.connection import Topics
 from rampart.streaming.events import DEAD_LETTER, DeadLetter, Origin, Reason
-from rampart.streaming.wire import Record, event, to_record
+from rampart.streaming.wire import Headers, Record, event, to_record
 
 SOURCE = "/rampart/scorer"
 # Headers of a record that comes again; they are taken off before it is a message once more.
@@ -22,6 +22,11 @@ _ORIGIN = "rampart-origin"
 REPLAYS = "rampart-replays"
 _LONGEST_FAULT = 500
 _MOST = 1_000_000
+_HEADER_BYTES = 8
+MOST_HEADERS = 200
+"""Of a record that is scored, or that a letter holds whole."""
+MOST_HEADER_BYTES = 65_536
+MOST_KEY_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def passage(record: Record, origin: Origin, *, retried: bool) -> Passage:
     if not retried:
         return Passage(origin, replays=replays)
     first = given.get(_ORIGIN, "").rsplit("/", 2)
-    if len(first) == 3 and first[1].isdecimal() and first[2].isdecimal():
+    if len(first) == 3 and all(one.isdecimal() and len(one) < 20 for one in first[1:]):
         origin = Origin(topic=first[0], partition=int(first[1]), offset=int(first[2]))
     return Passage(
         origin,
@@ -126,16 +131,22 @@ def dead_letter(
         reason: in one word.
         detail: for a person.
         timestamp: of the record.
-        max_bytes: of a value that a letter holds; of a larger one it says its size and SHA-256.
+        max_bytes: of a value that a letter holds; of a larger one, and of a key or of headers that
+            are out of all proportion, it says how large they are.
     """
     origin = past.origin
     identity = f"{origin.topic}/{origin.partition}/{origin.offset}"
     original = plain(record)
-    value = original.value
+    value, key, headers = original.value, original.key, original.headers
     if value is not None and len(value) > max_bytes:
-        digest = hashlib.sha256(value).hexdigest()
-        detail += f" Its {len(value)} bytes (SHA-256 {digest}) fit in no letter."
+        detail += f" Its {_told(value)} fit in no letter."
         value = None
+    if key is not None and len(key) > min(max_bytes, MOST_HEADER_BYTES):
+        detail += f" So do its key's {_told(key)}."
+        key = None
+    if len(headers) > MOST_HEADERS or header_bytes(headers) > min(max_bytes, MOST_HEADER_BYTES):
+        detail += f" Its {len(headers)} headers of {header_bytes(headers)} bytes are left out."
+        headers = ()
     letter = DeadLetter.model_validate(
         {
             "reason": reason,
@@ -143,17 +154,17 @@ def dead_letter(
             "attempts": past.attempts + 1,
             "origin": origin,
             "timestamp": timestamp,
-            "key": _encoded(original.key),
-            "headers": [
-                {"name": name, "value": _encoded(content)} for name, content in original.headers
-            ],
+            "key": _encoded(key),
+            "headers": [{"name": name, "value": _encoded(content)} for name, content in headers],
             "value": _encoded(value),
             "replays": past.replays,
         }
     )
     told = event(DEAD_LETTER, letter, id=identity, source=SOURCE, time=datetime.now(UTC))
-    key = original.key.decode("utf-8", "replace") if original.key else identity
-    return to_record(told, key, "structured")
+    plain_key = original.key.decode("utf-8", "replace") if original.key else ""
+    return to_record(
+        told, plain_key if 0 < len(plain_key) <= MOST_KEY_BYTES else identity, "structured"
+    )
 
 
 def revived(letter: DeadLetter) -> Record:
@@ -166,6 +177,15 @@ def plain(record: Record) -> Record:
     """A record without what was said of its passage."""
     kept = [header for header in record.headers if not header[0].startswith(_OWN)]
     return Record(record.key, record.value, kept)
+
+
+def header_bytes(headers: Headers) -> int:
+    """That the headers take in a record, about."""
+    return sum(len(name) + len(content or b"") + _HEADER_BYTES for name, content in headers)
+
+
+def _told(content: bytes) -> str:
+    return f"{len(content)} bytes (SHA-256 {hashlib.sha256(content).hexdigest()})"
 
 
 def _number(text: str, most: int = _MOST) -> int:

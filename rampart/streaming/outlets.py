@@ -9,7 +9,7 @@ whoever reads committed records alone sees each once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +30,10 @@ _TRANSACTION_TIMEOUT_MS = 15_000
 _TRANSACTION_CALL_SECONDS = 10.0
 # Of a producer whose transactions cannot be gone on with; a call each, so that it takes minutes.
 _RENEWALS = 30
+
+
+Shrink = Callable[[Entry], Output | None]
+"""What is written in the place of an output that is too large for its topic."""
 
 
 class Outlet(Protocol):
@@ -75,7 +79,9 @@ def producer(connection: Connection, **settings: Any) -> Producer:
 class AtLeastOnce:
     """Marks a record when what it became is acknowledged."""
 
-    def __init__(self, connection: Connection, consumer: Consumer) -> None:
+    def __init__(self, connection: Connection, consumer: Consumer, shrink: Shrink) -> None:
+        self._shrink = shrink
+        self._large: list[Entry] = []
         # No end to waiting: what was not written is not marked, and reading has stopped by then.
         self._producer = producer(
             connection, message_timeout_ms=0, queue_buffering_max_messages=100_000
@@ -86,6 +92,8 @@ class AtLeastOnce:
 
     def send(self, entry: Entry, output: Output) -> bool:
         """Hand the output to the producer; False where its queue is full."""
+        from confluent_kafka import KafkaException
+
         record = output.record
         try:
             self._producer.produce(
@@ -97,11 +105,17 @@ class AtLeastOnce:
             )
         except BufferError:
             return False
+        except KafkaException as error:
+            self._delivered(entry, error.args[0], None)
         return True
 
     def turn(self, lanes: Collection[Lane]) -> None:
         """See what was acknowledged, and mark it now and then."""
         self._producer.poll(0)
+        large, self._large = self._large, []
+        for entry in large:
+            if entry.output is None or not self.send(entry, entry.output):
+                self._large.append(entry)
         self._check()
         if monotonic() - self._marked >= _MARK_SECONDS:
             self._mark(lanes, wait=False)
@@ -109,9 +123,13 @@ class AtLeastOnce:
     def finish(self, lanes: Collection[Lane], seconds: float) -> None:
         """Wait until all is acknowledged, and mark it."""
         self._producer.flush(seconds)
+        if self._large:
+            self.turn(())
+            self._producer.flush(seconds)
         self._check()
         for lane in lanes:
-            lane.settle()
+            # What was marked without waiting may not have been taken.
+            lane.marked = None
         self._mark(lanes, wait=True)
 
     def _mark(self, lanes: Collection[Lane], *, wait: bool) -> None:
@@ -133,6 +151,9 @@ class AtLeastOnce:
     def _delivered(self, entry: Entry, error: KafkaError | None, _: object) -> None:
         if error is None:
             entry.durable = True
+        elif _too_large(error) and (smaller := self._shrink(entry)) is not None:
+            entry.output = smaller
+            self._large.append(entry)
         else:
             self._error = error
 
@@ -147,12 +168,15 @@ class AtLeastOnce:
 class ExactlyOnce:
     """Writes and marks in transactions."""
 
-    def __init__(self, connection: Connection, consumer: Consumer, identity: str) -> None:
+    def __init__(
+        self, connection: Connection, consumer: Consumer, shrink: Shrink, identity: str
+    ) -> None:
         """Begin, and end what another of the same identity left behind.
 
         Args:
             connection: to the cluster.
             consumer: that reads the records.
+            shrink: what is too large for its topic.
             identity: transactional id, of this process alone.
 
         Raises:
@@ -161,6 +185,7 @@ class ExactlyOnce:
         self._connection = connection
         self._consumer = consumer
         self._identity = identity
+        self._shrink = shrink
         self._taken: list[tuple[Entry, Output]] = []
         self._first = 0.0
         self._failed = 0
@@ -172,7 +197,7 @@ class ExactlyOnce:
         if self._producer is None or len(self._taken) >= _TRANSACTION_RECORDS:
             return False
         if not self._taken:
-            self._first = monotonic()
+            self._first = max(self._first, monotonic())
         self._taken.append((entry, output))
         return True
 
@@ -218,8 +243,8 @@ class ExactlyOnce:
         last = {id(entry.lane): entry.offset + 1 for entry, _ in taken}
         try:
             self._producer.begin_transaction()
-            for _, output in taken:
-                _produce(self._producer, output)
+            for entry, output in taken:
+                self._produce(self._producer, entry, output)
             self._producer.send_offsets_to_transaction(
                 _offsets(lanes, last),
                 self._consumer.consumer_group_metadata(),
@@ -235,11 +260,49 @@ class ExactlyOnce:
         for lane in lanes:
             lane.marked = last[id(lane)]
 
+    def _produce(self, writer: Producer, entry: Entry, output: Output) -> None:
+        from confluent_kafka import KafkaException
+
+        record = output.record
+        while True:
+            try:
+                writer.produce(
+                    output.topic,
+                    record.value,
+                    record.key,
+                    headers=list(record.headers),
+                    on_delivery=partial(self._delivered, entry),
+                )
+            except BufferError:
+                writer.poll(0.1)
+            except KafkaException as error:
+                self._delivered(entry, error.args[0], None)
+                raise
+            else:
+                return
+
+    def _delivered(self, entry: Entry, error: KafkaError | None, _: object) -> None:
+        """Of what is too large for its topic something smaller is written the next time."""
+        if error is not None and _too_large(error):
+            smaller = self._shrink(entry)
+            if smaller is None:
+                self._failed = _RENEWALS
+            else:
+                entry.output = smaller
+
     def _abort(self, writer: Producer, cause: KafkaError, lanes: Collection[Lane]) -> None:
         """Nothing of it was written: it is written again, where it is still ours."""
         from confluent_kafka import KafkaException
 
         _log.warning("A transaction failed and is written again: %s", cause.str())
+        self._failed += 1
+        if self._failed >= _RENEWALS:
+            raise StreamError(
+                f"Transactions cannot be gone on with: {cause.str()}.",
+                "Nothing of the last one is seen; whoever starts next reads it again.",
+            )
+        # Not at once again: a broker that refuses is not helped by being asked more.
+        self._first = monotonic() + min(self._failed * _TRANSACTION_SECONDS, _FLUSH_SECONDS)
         if not cause.fatal():
             try:
                 writer.abort_transaction(_TRANSACTION_CALL_SECONDS)
@@ -276,21 +339,13 @@ class ExactlyOnce:
                     "Nothing of the last one is seen; whoever starts next reads it again.",
                 ) from None
             return
+        if any(mark.error is not None for mark in marks):
+            self._producer = None
+            return
         known = {(mark.topic, mark.partition): mark.offset for mark in marks}
         for lane in lanes:
             lane.take_back()
             lane.pass_over(known[lane.place])
-
-
-def _produce(writer: Producer, output: Output) -> None:
-    record = output.record
-    while True:
-        try:
-            writer.produce(output.topic, record.value, record.key, headers=list(record.headers))
-        except BufferError:
-            writer.poll(0.1)
-        else:
-            return
 
 
 def _commit(writer: Producer) -> None:
@@ -305,6 +360,16 @@ def _commit(writer: Producer) -> None:
                 raise
         else:
             return
+
+
+def _too_large(error: KafkaError) -> bool:
+    from confluent_kafka import KafkaError
+
+    found: bool = error.code() in {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+    }
+    return found
 
 
 def _offsets(lanes: Collection[Lane], given: dict[int, int] | None = None) -> list[Any]:

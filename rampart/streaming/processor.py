@@ -22,7 +22,16 @@ from rampart.streaming.connection import Connection, Topics, refused
 from rampart.streaming.events import Origin, Reason
 from rampart.streaming.figures import Figures
 from rampart.streaming.lanes import Entry, Lane, Load, Output, Place
-from rampart.streaming.letters import Retries, dead_letter, passage, retry
+from rampart.streaming.letters import (
+    MOST_HEADER_BYTES,
+    MOST_HEADERS,
+    MOST_KEY_BYTES,
+    Retries,
+    dead_letter,
+    header_bytes,
+    passage,
+    retry,
+)
 from rampart.streaming.outlets import AtLeastOnce, ExactlyOnce, Outlet
 from rampart.streaming.scoring import Scorer, message_of, verdict_of
 from rampart.streaming.wire import Record, from_record, to_record
@@ -40,6 +49,9 @@ _BUSY_SECONDS = 0.002
 _SAY_AGAIN_SECONDS = 30.0
 # What a record takes beside its bytes: as an object of this and of Kafka's client.
 _ENTRY_BYTES = 2_000
+_HEADER_OBJECT_BYTES = 200
+_LATEST_MS = 253_402_300_799_000  # The end of the year 9999.
+_SHRUNK = "too-large-to-write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +143,13 @@ class Processor:
                 fetch_wait_max_ms=100,
                 queued_max_messages_kbytes=16_384,
             )
-            | {"error_cb": self._complained}
+            | {"error_cb": self._complained, "on_commit": self._marked}
             | (client or {})
         )
         self._outlet: Outlet = (
-            AtLeastOnce(connection, self._consumer)
+            AtLeastOnce(connection, self._consumer, self._shrunk)
             if guarantee == "at-least-once"
-            else ExactlyOnce(connection, self._consumer, identity)
+            else ExactlyOnce(connection, self._consumer, self._shrunk, identity)
         )
         self._show()
 
@@ -195,11 +207,16 @@ class Processor:
         lane = self._lanes.get(place)
         if lane is None:
             return
-        headers = [(name, value) for name, value in message.headers() or ()]
+        offset = int(message.offset() or 0)
+        if lane.wake:
+            # It is read again when its time has come: what sleeps takes no memory from the others.
+            lane.rewind = offset if lane.rewind is None else min(lane.rewind, offset)
+            return
+        headers, broken = _headers(message)
         record = Record(_bytes(message.key()), _bytes(message.value()), headers)
         _, stamp = message.timestamp()
         size = _ENTRY_BYTES + 2 * (len(record.value or b"") + len(record.key or b""))
-        offset = int(message.offset() or 0)
+        size += 2 * header_bytes(headers) + _HEADER_OBJECT_BYTES * len(headers)
         origin = Origin.model_construct(topic=place[0], partition=place[1], offset=offset)
         retried = place[0] != self._topics.received
         entry = Entry(
@@ -207,23 +224,39 @@ class Processor:
             offset,
             record,
             size,
-            datetime.fromtimestamp(max(stamp, 0) / 1e3, UTC),
+            datetime.fromtimestamp(min(max(stamp, 0), _LATEST_MS) / 1e3, UTC),
             time.monotonic(),
             passage(record, origin, retried=retried),
         )
         lane.entries.append(entry)
         self._load.add(entry)
         self.figures.read.labels(place[0]).inc()
-        if lane.wake or (retried and entry.past.due > time.time()):
+        if broken:
+            self._bury(entry, Reason.BAD_ENVELOPE, broken)
+        elif retried and entry.past.due > time.time():
             # What is behind it is due later still.
-            lane.wake = lane.wake or entry.past.due
+            lane.wake = entry.past.due
         else:
             self._read(entry)
 
     def _read(self, entry: Entry) -> None:
         """Make a message of a record, or a dead letter."""
+        entry.begun = True
+        record = entry.record
+        if (
+            len(record.key or b"") > MOST_KEY_BYTES
+            or len(record.headers) > MOST_HEADERS
+            or header_bytes(record.headers) > MOST_HEADER_BYTES
+        ):
+            # A verdict and a retry carry them on, and have to fit where the record did.
+            self._bury(
+                entry,
+                Reason.TOO_LARGE,
+                f"Its key may have {MOST_KEY_BYTES} bytes, and its {MOST_HEADERS} headers at the "
+                f"most {MOST_HEADER_BYTES} together.",
+            )
+            return
         try:
-            entry.begun = True
             message = message_of(
                 from_record(entry.record),
                 datetime.now(UTC),
@@ -257,18 +290,19 @@ class Processor:
         self._settle()
 
     def _wake(self) -> None:
+        from confluent_kafka import TopicPartition
+
         now = time.time()
         for lane in self._lanes.values():
             if not lane.wake or lane.wake > now:
                 continue
             lane.wake = 0.0
             for entry in lane.entries:
-                if entry.begun:
-                    continue
-                if entry.past.due > now:
-                    lane.wake = entry.past.due
-                    break
-                self._read(entry)
+                if not entry.begun and entry.output is None:
+                    self._read(entry)
+            if lane.rewind is not None:
+                self._consumer.seek(TopicPartition(*lane.place, lane.rewind))
+                lane.rewind = None
 
     def _answer(self, back: Scored) -> None:
         message = back.message
@@ -291,6 +325,20 @@ class Processor:
             self._bury(entry, Reason.EXHAUSTED, told)
         else:
             entry.output = Output(*again, "retry")
+
+    def _shrunk(self, entry: Entry) -> Output | None:
+        """What is written in the place of an output that is too large; None of this one itself."""
+        if entry.output is None or entry.output.kind == _SHRUNK:
+            return None
+        record = dead_letter(
+            entry.record,
+            entry.past,
+            Reason.TOO_LARGE,
+            f"As {entry.output.kind} it is larger than {entry.output.topic} allows.",
+            entry.timestamp,
+            max_bytes=0,
+        )
+        return Output(self._topics.dead_letters, record, _SHRUNK)
 
     def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
         record = dead_letter(
@@ -355,6 +403,13 @@ class Processor:
         self._drain(lanes)
         self._drop(lanes)
         self.figures.rebalances.labels("revoked").inc(len(partitions))
+
+    def _marked(self, error: KafkaError | None, partitions: Sequence[Any]) -> None:
+        """Marks that were not taken are made again."""
+        for one in partitions:
+            lane = self._lanes.get((one.topic, one.partition))
+            if lane is not None and (error is not None or one.error is not None):
+                lane.marked = None
 
     def _lost(self, _: Consumer, partitions: Sequence[Any]) -> None:
         lanes = self._of(partitions)
@@ -424,6 +479,16 @@ class Processor:
             lambda: float(not self.breaker.closed),
         )
         watch("outages", "Times that it was so", lambda: self.breaker.opened)
+
+
+def _headers(message: KafkaMessage) -> tuple[list[tuple[str, bytes | None]], str]:
+    """A record's headers, or what is wrong with them."""
+    try:
+        # Asked once: of names that are not UTF-8 the client makes an error, and then nonsense.
+        given = message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        return [], "The names of its headers are not UTF-8."
+    return list(given), ""
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
 
 from rampart.data.mail import parse
-from rampart.errors import DataError, StreamError
+from rampart.errors import DataError, RampartError, StreamError, TooLargeError
 from rampart.streaming.connection import Connection, require
 from rampart.streaming.events import RECEIVED, Received
 from rampart.streaming.outlets import producer
@@ -26,13 +26,14 @@ _LONGEST_NAP = 0.05
 class Sender:
     """Writes received events, each with the time that it is written at as its own."""
 
-    def __init__(self, connection: Connection, topic: str, source: str) -> None:
+    def __init__(self, connection: Connection, topic: str, source: str, **settings: Any) -> None:
         """Nothing is written yet.
 
         Args:
             connection: to the cluster.
             topic: of received messages.
             source: a URI reference to who sends.
+            settings: of librdkafka's, `_` for `.`.
 
         Raises:
             StreamError: the broker does not answer, or has no such topic.
@@ -41,7 +42,7 @@ class Sender:
         self.sent = 0
         self._topic = topic
         self._source = source
-        self._producer = producer(connection)
+        self._producer = producer(connection, **settings)
         self._error: KafkaError | None = None
 
     def send(self, data: Received, identity: str, mode: Mode = "binary") -> None:
@@ -57,6 +58,7 @@ class Sender:
         """Write a message and wait until the broker has it; any thread may call.
 
         Raises:
+            TooLargeError: the topic takes nothing so large.
             StreamError: it was not written in time; it may be there all the same.
         """
         told = event(RECEIVED, data, id=identity, source=self._source, time=datetime.now(UTC))
@@ -73,14 +75,14 @@ class Sender:
         except BufferError:
             raise StreamError("Too many messages wait for the broker.") from None
         except KafkaException as error:
-            raise StreamError(f"A message cannot be written: {error.args[0].str()}.") from None
+            raise _refusal(error.args[0]) from None
         deadline = time.monotonic() + seconds
         while not outcome and time.monotonic() < deadline:
             self._producer.poll(_LONGEST_NAP)
         if not outcome:
             raise StreamError(f"The broker has not taken a message in {seconds:g} s.")
         if outcome[0] is not None:
-            raise StreamError(f"A message cannot be written: {outcome[0].str()}.")
+            raise _refusal(outcome[0])
         self.sent += 1
 
     def flush(self, seconds: float = 60.0) -> None:
@@ -121,6 +123,14 @@ class Sender:
     def _check(self) -> None:
         if self._error is not None:
             raise StreamError(f"A message cannot be written: {self._error.str()}.")
+
+
+def _refusal(error: KafkaError) -> RampartError:
+    from confluent_kafka import KafkaError
+
+    if error.code() in {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}:
+        return TooLargeError("The message is larger than its topic allows.")
+    return StreamError(f"A message cannot be written: {error.str()}.")
 
 
 Row = tuple[str, str, bytes | None, str | None]

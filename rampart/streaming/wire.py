@@ -41,6 +41,7 @@ _MOST_ATTRIBUTES = 64
 _VERSIONED = re.compile(r"(?P<family>.+)\.v(?P<version>[0-9]{1,9})")
 _FAMILIES = {match["family"] for name in MODELS if (match := _VERSIONED.fullmatch(name))}
 _TIME = TypeAdapter(datetime)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339 asks for a zone; anything else is a time that is no moment.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.]\d{1,12})?)?([Zz]|[+-]\d\d:?\d\d)")
 
@@ -223,7 +224,10 @@ def _embedded(whole: dict[str, Any]) -> bytes:
     data = whole.pop("data", None)
     if isinstance(data, str) and whole_type != CONTENT_TYPE:
         return data.encode()
-    return orjson.dumps(data)
+    try:
+        return orjson.dumps(data)
+    except TypeError:
+        raise _wrong(Reason.BAD_ENVELOPE, "The data is nested too deeply.") from None
 
 
 def _checked(given: Mapping[str, str], data: bytes) -> CloudEvent:
@@ -258,10 +262,10 @@ def _checked_time(told: CloudEvent, given: Mapping[str, str]) -> None:
         del told["time"]
         return
     try:
-        valid = _MOMENT.fullmatch(moment) and time_of(told)
+        found = time_of(told) if _MOMENT.fullmatch(moment) else None
     except ValidationError:
-        valid = None
-    if not valid:
+        found = None
+    if found is None or found < _BEGINNING:
         raise _wrong(
             Reason.BAD_ENVELOPE, f"The event's time is {_shown(moment)}, not as RFC 3339 has it."
         ) from None

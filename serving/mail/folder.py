@@ -6,7 +6,10 @@ twice and nothing is lost; each look takes those that nobody has written to for 
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,21 +69,50 @@ def look(folder: Path, intake: Intake, stopped: Callable[[], bool] = lambda: Fal
         if stopped():
             break
         try:
-            # A link could name a file of somebody else's.
-            if path.is_symlink() or not path.is_file():
+            mail = _read(path, intake.max_bytes)
+            if mail is None:
                 continue
-            if time.time() - path.stat().st_mtime < _STILL_SECONDS:
-                continue
-            intake.take(path.read_bytes())
+            intake.take(mail)
         except TooLargeError as error:
             _log.warning("%s is refused: %s", path.name, error)
-            path.replace(folder / REFUSED / path.name)
+            _put_away(path, folder / REFUSED)
         except StreamError as error:
             _log.warning("%s is tried again: %s", path.name, error)
             break
-        except FileNotFoundError:
-            continue
+        except OSError as error:
+            _log.warning("%s cannot be read: %s", path.name, error.strerror)
         else:
-            path.replace(folder / TAKEN / path.name)
             taken += 1
+            _put_away(path, folder / TAKEN)
     return taken
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """A mail that nobody writes to any more; a byte more than it may have is enough of one.
+
+    A link is no mail: it could name a file of somebody else's.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOENT}:
+            return None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        known = os.fstat(file.fileno())
+        still = time.time() - known.st_mtime >= _STILL_SECONDS
+        return file.read(most + 1) if stat.S_ISREG(known.st_mode) and still else None
+
+
+def _put_away(path: Path, folder: Path) -> None:
+    """Move a mail; one of its name that is there already stays."""
+    target = folder / path.name
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{path.stem}-{number}{path.suffix}"
+    try:
+        path.replace(target)
+    except OSError as error:
+        # It is taken again at the next look: it has the same id, and is the same message.
+        _log.warning("%s cannot be moved: %s", path.name, error.strerror)

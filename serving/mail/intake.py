@@ -23,7 +23,7 @@ class Intake:
         """
         self._sender = sender
         self._category = category
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._seconds = seconds
 
     def take(self, mail: bytes) -> str:
@@ -33,9 +33,9 @@ class Intake:
             TooLargeError: it is over the limit.
             StreamError: the broker did not take it in time; it may be given again.
         """
-        if len(mail) > self._max_bytes:
+        if len(mail) > self.max_bytes:
             raise TooLargeError(
-                f"The mail has {len(mail)} bytes; {self._max_bytes} are allowed.",
+                f"The mail has more than {self.max_bytes} bytes.",
                 "Raise max_mail_bytes, and the topic's limit.",
             )
         identity = hashlib.sha256(mail).hexdigest()

@@ -14,7 +14,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from rampart.errors import InputError, StreamError, TooLargeError
+from rampart.errors import InputError, TooLargeError
 from rampart.streaming.sending import Sender
 from serving.mail.intake import Intake
 from serving.mail.settings import SmtpSettings
@@ -22,7 +22,7 @@ from serving.stream.server import say, stop_signal
 
 _log = logging.getLogger("rampart.smtp")
 _NAME = "rampart"
-_LINE = 8_192
+_LINE = 1_000_000
 
 
 def serve(settings: SmtpSettings) -> None:
@@ -37,7 +37,14 @@ def serve(settings: SmtpSettings) -> None:
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     stopped = stop_signal()
     names = settings.names()
-    sender = Sender(settings.connection(), names.received, f"smtp://{_NAME}")
+    sender = Sender(
+        settings.connection(),
+        names.received,
+        f"smtp://{_NAME}",
+        # Who was not acknowledged sends again: no copy waits longer than that, nor do many.
+        message_timeout_ms=int(settings.deliver_seconds * 1e3),
+        queue_buffering_max_kbytes=65_536,
+    )
     intake = Intake(
         sender,
         category=settings.category,
@@ -64,7 +71,6 @@ def serve(settings: SmtpSettings) -> None:
         stopped.wait()
     finally:
         controller.stop()
-        sender.flush()
 
 
 class _Controller(Controller):  # type: ignore[misc]
@@ -86,7 +92,7 @@ class _Controller(Controller):  # type: ignore[misc]
             data_size_limit=settings.max_mail_bytes,
             enable_SMTPUTF8=True,
             tls_context=_tls(settings),
-            timeout=60,
+            timeout=300,
         )
 
     def _trigger_server(self) -> None:
@@ -104,6 +110,9 @@ class _Count:
 
 class _Server(SMTP):  # type: ignore[misc]
     """One connection; one too many is told so and ended."""
+
+    # Spam has longer lines than the standard allows, and is to be seen all the same.
+    line_length_limit = _LINE
 
     def __init__(self, handler: _Handler, connections: _Count, **options: Any) -> None:
         super().__init__(handler, **options)
@@ -161,7 +170,7 @@ class _Handler:
             identity = await asyncio.to_thread(self._intake.take, content)
         except TooLargeError as error:
             return f"552 5.3.4 {error}"
-        except StreamError as error:
+        except Exception as error:  # noqa: BLE001 - whoever sends keeps the mail, and asks again
             _log.warning("A mail was not taken: %s", error)
             return "451 4.3.0 The mail cannot be taken now, try again later"
         return f"250 2.0.0 Taken as {identity}"

@@ -34,6 +34,7 @@ from rampart.streaming.wire import STRUCTURED, from_http, to_http
 from serving.bodies import read_body
 
 _RETRY_SECONDS = "1"
+_BODY_SECONDS = 30.0
 _UNSUPPORTED = 415
 _MEDIA = {Reason.BATCHED, Reason.BAD_CONTENT_TYPE, Reason.NOT_CLOUDEVENT}
 
@@ -71,7 +72,25 @@ class Sink:
         return response
 
     async def _answered(self, request: Request) -> Response:
-        body = await read_body(request.receive, self._max_event_bytes)
+        # Before it is read: what waits is what takes memory.
+        if self.unanswered >= self._scorer.calls:
+            raise OverloadedError(
+                f"{self.unanswered} events are waiting already.", "Try again in a second."
+            )
+        self.unanswered += 1
+        try:
+            return await self._scored(request)
+        except TimeoutError as error:
+            raise OverloadedError(str(error) or "The event did not come in time.") from None
+        except UnknownModelError as error:
+            # That is nothing that whoever sends events can mend.
+            raise OverloadedError(str(error)) from None
+        finally:
+            self.unanswered -= 1
+
+    async def _scored(self, request: Request) -> Response:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await read_body(request.receive, self._max_event_bytes)
         if body is None:
             raise TooLargeError(
                 f"The event has more than {self._max_event_bytes} bytes.", "Send a smaller one."
@@ -83,20 +102,7 @@ class Sink:
         message = await asyncio.to_thread(
             message_of, told, begun, max_text_bytes=self._max_text_bytes
         )
-        if self.unanswered >= self._scorer.calls:
-            raise OverloadedError(
-                f"{self.unanswered} events are waiting already.", "Try again in a second."
-            )
-        self.unanswered += 1
-        try:
-            scores = await asyncio.wrap_future(self._scorer.submit([message.text]))
-        except TimeoutError as error:
-            raise OverloadedError(str(error)) from None
-        except UnknownModelError as error:
-            # That is nothing that whoever sends events can mend.
-            raise OverloadedError(str(error)) from None
-        finally:
-            self.unanswered -= 1
+        scores = await asyncio.wrap_future(self._scorer.submit([message.text]))
         [verdict] = scores.verdicts
         now = datetime.now(UTC)
         structured = request.headers.get("content-type", "").lower().startswith(STRUCTURED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any, Literal
@@ -93,9 +94,10 @@ class StreamSettings(BrokerSettings):
         description="Of verdicts: nothing lost, or nothing lost and nothing twice.",
     )
     identity: str = Field(
-        default_factory=lambda: f"rampart-scorer-{socket.gethostname()}",
+        default_factory=lambda: f"rampart-scorer-{socket.gethostname()}-{os.getpid()}",
         min_length=1,
-        description="Transactional id, of this process alone; by default with the host's name.",
+        description="Transactional id, of this process alone; by default with the host's name and "
+        "the process' id.",
     )
     retry_seconds: float = Field(
         default=5.0, gt=0, description="Seconds until a message comes again the first time."

@@ -19,6 +19,8 @@ DAY = 24
 _BAND = 3
 _SIMILAR = 0.5
 _SAMPLES = 3
+_MOST_IN_BAND = 50
+_PAGE = 200
 _HOUR_MS = 3_600_000
 _HOURS = "hours"
 _LATEST = "latest"
@@ -85,7 +87,7 @@ def assign(state: State, verdict: dict[str, Any]) -> dict[str, Any] | None:
             "samples": [],
         }
         for band in bands:
-            state.set(band, [*state.get(band, []), found["campaign"]])
+            state.set(band, [*state.get(band, [])[1 - _MOST_IN_BAND :], found["campaign"]])
     _count(state, found, verdict, hour)
     state.set(f"c:{found['campaign']}", found)
     return shown(found)
@@ -122,9 +124,13 @@ def _count(state: State, campaign: dict[str, Any], verdict: dict[str, Any], hour
         one: kept for one, kept in campaign["hours"].items() if int(one) > latest - DAY
     }
     if newest is None or hour > newest:
-        # It is looked at again a day after its latest hour.
-        due = f"{_HOURS}:{hour}"
-        state.set(due, [*state.get(due, []), campaign["campaign"]])
+        # It is looked at again a day after its latest hour, and no later than all others.
+        due = f"{_HOURS}:{max(hour, state.get(_LATEST, hour) - DAY + 1)}"
+        # Many small lists: each is written whole when it changes.
+        count = state.get(due, 0)
+        page = f"{due}:{count // _PAGE}"
+        state.set(page, [*state.get(page, []), campaign["campaign"]])
+        state.set(due, count + 1)
 
 
 def _expire(state: State, hour: int) -> None:
@@ -134,9 +140,10 @@ def _expire(state: State, hour: int) -> None:
         state.set(_LATEST, latest)
         return
     # After a gap of more than a day everything is looked at once.
-    for past in range(latest - DAY, hour - DAY + 1):
+    for past in range(latest - DAY, min(hour - DAY, latest) + 1):
         due = f"{_HOURS}:{past}"
-        for identity in state.get(due, []):
+        pages = [f"{due}:{number}" for number in range(-(-state.get(due, 0) // _PAGE))]
+        for identity in [one for page in pages for one in state.get(page, [])]:
             campaign = state.get(f"c:{identity}")
             if campaign is None or max(map(int, campaign["hours"])) > past:
                 continue
@@ -148,6 +155,8 @@ def _expire(state: State, hour: int) -> None:
                     state.set(band, left)
                 else:
                     state.delete(band)
+        for page in pages:
+            state.delete(page)
         state.delete(due)
     state.set(_LATEST, hour)
 

@@ -84,13 +84,12 @@ class VerdictReader(Deserializer):  # type: ignore[misc]
         try:
             told = from_record(Record(None, value, list(ctx.headers or ())))
             verdict = data_of(told, Verdict)
-        except EventError as error:
+            scored = _milliseconds(verdict.scored)
+            received = min(_milliseconds(verdict.received), scored)
+        except (EventError, OverflowError, ValueError) as error:
             _log.warning("A record of %s is no verdict: %s", ctx.topic, error)
             raise IgnoreMessage from None
-        scored = _milliseconds(verdict.scored)
-        return windows.slim(
-            verdict.model_dump(), min(_milliseconds(verdict.received), scored), scored
-        )
+        return windows.slim(verdict.model_dump(), received, scored)
 
 
 class Table(BatchingSink):  # type: ignore[misc]
