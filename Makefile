@@ -19,7 +19,7 @@ COMPILE := $(RUN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve kafka stream-demo compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-stream test-graph test-cluster test-node lock \
+.PHONY: help setup demo serve kafka stream-demo compile manifests images images-twice cluster sbom image-sizes test fuzz lint format types coverage test-extras test-long test-stream test-graph test-cluster test-node lock \
 	benchmark-quality benchmark-explanations benchmark-faithfulness benchmark-memory \
 	benchmark-attribution benchmark-campaigns benchmark-features benchmark-importance \
 	benchmark-privacy benchmark-robustness benchmark-serving \
@@ -67,7 +67,7 @@ images-twice: setup ## Build images twice and compare their layers (BUILDER, ARG
 images: setup ## Build the images (BUILDER=docker or buildah; ARGS: names, and what the builder is told)
 	$(RUN)/python -m images.build --builder $(BUILDER) $(ARGS)
 
-test: lint types coverage ## Lint, check types, run every test that needs no cluster (ARGS go to pytest)
+test: lint types coverage ## Lint, check types, run the tests but the long and the special ones (ARGS go to pytest)
 
 lint: setup ## Check formatting, lint, and the direction of imports
 	$(RUN)/ruff format --check .
@@ -85,12 +85,15 @@ types: setup ## Check types, strictly
 coverage: setup ## Run the tests and hold the coverage of rampart/ at 90 %
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-		-m "not cluster and not extras and not graph and not node and not stream" $(ARGS)
+		-m "not cluster and not extras and not graph and not node and not stream and not long" $(ARGS)
 	$(RUN)/coverage combine --quiet
 	$(RUN)/coverage report
 
 test-extras: setup ## Install each extra, and Alibi, from its own lock, and use its part there
 	$(RUN)/python -m pytest -m extras tests/project tests/integration $(ARGS)
+
+test-long: setup ## Run the demo, kill a pipeline run and take it up again, serve under load: minutes each
+	$(RUN)/python -m pytest -n $(JOBS) --dist load -m long tests/integration $(ARGS)
 
 test-stream: setup ## Break brokers, scorers and networks under a stream, and count its messages
 	$(RUN)/python -m pytest -n $(JOBS) --dist loadgroup -m stream tests/integration/streaming $(ARGS)

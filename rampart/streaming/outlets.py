@@ -49,8 +49,11 @@ class Outlet(Protocol):
             StreamError: it cannot be gone on.
         """
 
-    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
-        """Write and mark all that was taken, within the seconds."""
+    def flush(self, seconds: float) -> None:
+        """Write all that was taken, within the seconds."""
+
+    def mark(self, lanes: Collection[Lane]) -> None:
+        """Mark what is settled, and wait until it is."""
 
 
 def producer(connection: Connection, **settings: Any) -> Producer:
@@ -120,13 +123,16 @@ class AtLeastOnce:
         if monotonic() - self._marked >= _MARK_SECONDS:
             self._mark(lanes, wait=False)
 
-    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
-        """Wait until all is acknowledged, and mark it."""
+    def flush(self, seconds: float) -> None:
+        """Wait until all is acknowledged."""
         self._producer.flush(seconds)
         if self._large:
             self.turn(())
             self._producer.flush(seconds)
         self._check()
+
+    def mark(self, lanes: Collection[Lane]) -> None:
+        """Mark what is settled, and wait until it is."""
         for lane in lanes:
             # What was marked without waiting may not have been taken.
             lane.marked = None
@@ -209,11 +215,14 @@ class ExactlyOnce:
         if self._taken and (due or len(self._taken) >= _TRANSACTION_RECORDS):
             self._write()
 
-    def finish(self, lanes: Collection[Lane], seconds: float) -> None:
+    def flush(self, seconds: float) -> None:
         """Write what was taken."""
-        del lanes, seconds
+        del seconds
         if self._taken:
             self._write()
+
+    def mark(self, lanes: Collection[Lane]) -> None:
+        """It was marked in the transaction that wrote it."""
 
     def _begin(self) -> None:
         from confluent_kafka import KafkaException

@@ -430,8 +430,9 @@ class Processor:
             self._advance()
             time.sleep(_BUSY_SECONDS)
         self._advance()
-        self._outlet.finish(lanes, max(1.0, deadline - time.monotonic()))
+        self._outlet.flush(max(1.0, deadline - time.monotonic()))
         self._settle()
+        self._outlet.mark(lanes)
 
     def _drop(self, lanes: Sequence[Lane]) -> None:
         self._calls.forget(lanes)

@@ -37,7 +37,7 @@ def _run(call: list[str]) -> subprocess.CompletedProcess[str]:
     return said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_the_demo_trains_serves_explains_and_says_how_to_go_on(

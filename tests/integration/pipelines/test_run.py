@@ -82,7 +82,7 @@ def until(condition: Callable[[], bool], seconds: float = 240) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_a_killed_run_goes_on_from_what_was_done_and_a_third_changes_nothing(

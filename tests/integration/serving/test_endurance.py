@@ -8,7 +8,7 @@ from benchmarks.serving import endurance
 from tests.conftest import campaigns
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_under_load_under_too_much_and_while_bundles_change_nothing_fails(
     bundle, tmp_path, monkeypatch
 ):

@@ -11,6 +11,8 @@ from benchmarks.streaming.harness import Feed, Tally, message
 from rampart.streaming.events import DeadLetter
 from rampart.streaming.wire import Record, data_of, from_record
 
+pytestmark = pytest.mark.stream
+
 
 def letters_and_verdicts(stream, letters, verdicts):
     found = []

@@ -24,6 +24,8 @@ MAIL = (
     b"A prize\r\n.\r\nwith a dot\r\n"
 )
 
+pytestmark = pytest.mark.stream
+
 
 @contextmanager
 def running(stream, tmp_path, *call, **env):
