@@ -34,9 +34,10 @@ from broker.local import running
 from rampart.cli.console import columns
 from rampart.drawing import AGAINST, FOR, plot
 from rampart.inference.engine import Engine
+from rampart.streaming.attributes import time_of
 from rampart.streaming.events import DeadLetter
 from rampart.streaming.scoring import EngineScorer
-from rampart.streaming.wire import Record, data_of, from_record, time_of
+from rampart.streaming.wire import Record, data_of, from_record
 
 BUNDLE = Path("build/demo/bundle")
 PICTURE = Path("docs/pictures/stream-latency.svg")

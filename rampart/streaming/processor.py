@@ -11,30 +11,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from rampart.errors import EventError
 from rampart.streaming.breaker import Breaker
-from rampart.streaming.calls import Calls, Faulty, Scored
+from rampart.streaming.calls import Calls, Scored
 from rampart.streaming.connection import Connection, Topics, refused
 from rampart.streaming.events import Origin, Reason
 from rampart.streaming.figures import Figures
-from rampart.streaming.lanes import Entry, Lane, Load, Output, Place
-from rampart.streaming.letters import (
-    MOST_HEADER_BYTES,
-    MOST_HEADERS,
-    MOST_KEY_BYTES,
-    Retries,
-    dead_letter,
-    header_bytes,
-    passage,
-    retry,
-)
-from rampart.streaming.outlets import AtLeastOnce, ExactlyOnce, Outlet
-from rampart.streaming.scoring import Scorer, message_of, verdict_of
-from rampart.streaming.wire import Record, from_record, to_record
+from rampart.streaming.lanes import Entry, Lane, Load, Place
+from rampart.streaming.letters import Retries, header_bytes, passage
+from rampart.streaming.outcomes import Limits, Outcomes
+from rampart.streaming.outlets import AtLeastOnce, Outlet
+from rampart.streaming.scoring import Scorer
+from rampart.streaming.transactions import ExactlyOnce
+from rampart.streaming.wire import Record
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError
@@ -51,30 +42,6 @@ _SAY_AGAIN_SECONDS = 30.0
 _ENTRY_BYTES = 2_000
 _HEADER_OBJECT_BYTES = 200
 _LATEST_MS = 253_402_300_799_000  # The end of the year 9999.
-_SHRUNK = "too-large-to-write"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one processor takes on.
-
-    Attributes:
-        records: held at once, about.
-        bytes: that they take, about.
-        max_text_bytes: of one text in UTF-8; a larger one is a dead letter.
-        max_letter_bytes: of a record that a dead letter holds whole.
-        tokens: that are scored in one call, about.
-        seconds: that the first of a call waits for others.
-        handover: seconds for what is under way when a partition goes to another, or at the end.
-    """
-
-    records: int = 2_000
-    bytes: int = 64_000_000
-    max_text_bytes: int = 1_000_000
-    max_letter_bytes: int = 2_000_000
-    tokens: int = 4_096
-    seconds: float = 0.005
-    handover: float = 20.0
 
 
 class Processor:
@@ -119,8 +86,10 @@ class Processor:
         self.breaker = breaker or Breaker()
         self._topics = topics
         self._scorer = scorer
-        self._retries = retries or Retries.doubling(topics, 5.0, 6.0)
         self._limits = limits or Limits()
+        self._outcomes = Outcomes(
+            topics, retries or Retries.doubling(topics, 5.0, 6.0), self._limits
+        )
         self._lanes: dict[Place, Lane] = {}
         self._load = Load()
         self._calls = Calls(
@@ -147,9 +116,9 @@ class Processor:
             | (client or {})
         )
         self._outlet: Outlet = (
-            AtLeastOnce(connection, self._consumer, self._shrunk)
+            AtLeastOnce(connection, self._consumer, self._outcomes.shrunk)
             if guarantee == "at-least-once"
-            else ExactlyOnce(connection, self._consumer, self._shrunk, identity)
+            else ExactlyOnce(connection, self._consumer, self._outcomes.shrunk, identity)
         )
         self._show()
 
@@ -232,7 +201,7 @@ class Processor:
         self._load.add(entry)
         self.figures.read.labels(place[0]).inc()
         if broken:
-            self._bury(entry, Reason.BAD_ENVELOPE, broken)
+            self._outcomes.bury(entry, Reason.BAD_ENVELOPE, broken)
         elif retried and entry.past.due > time.time():
             # What is behind it is due later still.
             lane.wake = entry.past.due
@@ -240,35 +209,8 @@ class Processor:
             self._read(entry)
 
     def _read(self, entry: Entry) -> None:
-        """Make a message of a record, or a dead letter."""
-        entry.begun = True
-        record = entry.record
-        if (
-            len(record.key or b"") > MOST_KEY_BYTES
-            or len(record.headers) > MOST_HEADERS
-            or header_bytes(record.headers) > MOST_HEADER_BYTES
-        ):
-            # A verdict and a retry carry them on, and have to fit where the record did.
-            self._bury(
-                entry,
-                Reason.TOO_LARGE,
-                f"Its key may have {MOST_KEY_BYTES} bytes, and its {MOST_HEADERS} headers at the "
-                f"most {MOST_HEADER_BYTES} together.",
-            )
-            return
-        try:
-            message = message_of(
-                from_record(entry.record),
-                datetime.now(UTC),
-                max_text_bytes=self._limits.max_text_bytes,
-            )
-        except EventError as error:
-            self._bury(entry, Reason(error.reason), str(error))
-        except Exception as error:  # noqa: BLE001 - it is said, and the record is kept
-            # Nobody foresaw it, and the partition must not stand still for it.
-            _log.exception("A record of %s cannot be read", entry.lane.place)
-            self._bury(entry, Reason.REFUSED, f"{type(error).__name__} while it was read.")
-        else:
+        message = self._outcomes.read(entry)
+        if message is not None:
             self._calls.add(entry, message)
 
     # --- answering ----------------------------------------------------------------------------
@@ -281,9 +223,10 @@ class Processor:
             if back.entry.lane.gone:
                 continue
             if isinstance(back, Scored):
-                self._answer(back)
+                self._outcomes.answer(back)
+                self.figures.threats.labels(back.verdict.label, back.verdict.stage).inc()
             else:
-                self._failed(back)
+                self._outcomes.failed(back)
         self._calls.ask()
         self._write()
         self._outlet.turn(self._lanes.values())
@@ -303,53 +246,6 @@ class Processor:
             if lane.rewind is not None:
                 self._consumer.seek(TopicPartition(*lane.place, lane.rewind))
                 lane.rewind = None
-
-    def _answer(self, back: Scored) -> None:
-        message = back.message
-        told = verdict_of(message, back.verdict, back.about, datetime.now(UTC))
-        key = back.entry.record.key
-        record = to_record(told, message.id)
-        if key is not None:
-            record = Record(key, record.value, record.headers)
-        back.entry.output = Output(self._topics.verdicts, record, "verdict")
-        self.figures.threats.labels(back.verdict.label, back.verdict.stage).inc()
-
-    def _failed(self, back: Faulty) -> None:
-        entry = back.entry
-        told = str(back.error) or type(back.error).__name__
-        if back.lasting:
-            self._bury(entry, Reason.REFUSED, told)
-            return
-        again = retry(entry.record, entry.past, told, self._retries, time.time())
-        if again is None:
-            self._bury(entry, Reason.EXHAUSTED, told)
-        else:
-            entry.output = Output(*again, "retry")
-
-    def _shrunk(self, entry: Entry) -> Output | None:
-        """What is written in the place of an output that is too large; None of this one itself."""
-        if entry.output is None or entry.output.kind == _SHRUNK:
-            return None
-        record = dead_letter(
-            entry.record,
-            entry.past,
-            Reason.TOO_LARGE,
-            f"As {entry.output.kind} it is larger than {entry.output.topic} allows.",
-            entry.timestamp,
-            max_bytes=0,
-        )
-        return Output(self._topics.dead_letters, record, _SHRUNK)
-
-    def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
-        record = dead_letter(
-            entry.record,
-            entry.past,
-            reason,
-            detail,
-            entry.timestamp,
-            max_bytes=self._limits.max_letter_bytes,
-        )
-        entry.output = Output(self._topics.dead_letters, record, reason)
 
     def _write(self) -> None:
         for lane in self._lanes.values():

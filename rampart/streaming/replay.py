@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rampart.errors import EventError, StreamError
+from rampart.streaming.attributes import time_of
 from rampart.streaming.connection import Connection, Topics, require
 from rampart.streaming.events import DeadLetter, Reason
 from rampart.streaming.letters import revived
 from rampart.streaming.outlets import producer
-from rampart.streaming.wire import Record, data_of, from_record, time_of
+from rampart.streaming.wire import Record, data_of, from_record
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer

@@ -16,9 +16,10 @@ from rampart.inference.batching import Batcher
 from rampart.inference.engine import WARM_UP, Engine
 from rampart.inference.options import ScoreOptions
 from rampart.inference.verdict import Verdict as Scored
+from rampart.streaming.attributes import time_of
 from rampart.streaming.events import VERDICT, Data, Reason, Received, Span, Verdict
 from rampart.streaming.sketching import sketch
-from rampart.streaming.wire import data_of, event, time_of
+from rampart.streaming.wire import data_of, event
 
 SOURCE = "/rampart/scorer"
 PROBE = WARM_UP

@@ -21,9 +21,10 @@ from urllib.parse import quote, unquote_to_bytes
 import orjson
 from cloudevents import kafka
 from cloudevents.http import CloudEvent
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from rampart.errors import EventError
+from rampart.streaming.attributes import VERSION, checked, shown, text, wrong
 from rampart.streaming.events import CONTENT_TYPE, MODELS, PREFIX, RECEIVED, Data, Reason
 
 Mode = Literal["binary", "structured"]
@@ -33,17 +34,8 @@ D = TypeVar("D", bound=Data)
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch"
 _EVENTS = "application/cloudevents"
-_VERSION = "1.0"
-_REQUIRED = ("id", "source", "type")
-_NAME = re.compile(r"[a-z0-9]{1,64}")
-_LONGEST = 1_024
-_MOST_ATTRIBUTES = 64
 _VERSIONED = re.compile(r"(?P<family>.+)\.v(?P<version>[0-9]{1,9})")
 _FAMILIES = {match["family"] for name in MODELS if (match := _VERSIONED.fullmatch(name))}
-_TIME = TypeAdapter(datetime)
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-# RFC 3339 asks for a zone; anything else is a time that is no moment.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.]\d{1,12})?)?([Zz]|[+-]\d\d:?\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,7 @@ def event(
         extensions: attributes beside those of the specification.
     """
     attributes = {
-        "specversion": _VERSION,
+        "specversion": VERSION,
         "id": id,
         "source": source,
         "type": kind,
@@ -126,7 +118,7 @@ def from_record(record: Record) -> CloudEvent:
         EventError: it holds no event that can be read; the reason is one of the dead letters'.
     """
     if record.value is None:
-        raise _wrong(Reason.NO_VALUE, "The record has no value.")
+        raise wrong(Reason.NO_VALUE, "The record has no value.")
     headers = _decoded(record.headers)
     content_type = headers.pop("content-type", "")
     if content_type.startswith(_EVENTS):
@@ -167,13 +159,7 @@ def data_of(told: CloudEvent, model: type[D]) -> D:
         where = ".".join(map(str, first["loc"]))
         told_so = f"{where}: {first['msg']}" if where else first["msg"]
         reason = Reason.BAD_DATA if first["type"] == "json_invalid" else Reason.BAD_SCHEMA
-        raise _wrong(reason, f"The data is not what {kind} has. {told_so}.") from None
-
-
-def time_of(told: CloudEvent) -> datetime | None:
-    """When the event happened, if it says so."""
-    given = told.get("time")
-    return None if given is None else _TIME.validate_python(given)
+        raise wrong(reason, f"The data is not what {kind} has. {told_so}.") from None
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -181,35 +167,35 @@ def time_of(told: CloudEvent) -> datetime | None:
 
 def _from_binary(given: Mapping[str, str], content_type: str, body: bytes) -> CloudEvent:
     if "specversion" not in given:
-        raise _wrong(
+        raise wrong(
             Reason.NOT_CLOUDEVENT,
             "It has neither a header ce_specversion (over HTTP ce-specversion) nor the content "
             f"type {STRUCTURED}.",
         )
     plain = content_type.partition(";")[0].strip().lower()
     if plain and plain != CONTENT_TYPE and not plain.endswith("+json"):
-        raise _wrong(Reason.BAD_CONTENT_TYPE, f"The data is {plain[:100]}, not {CONTENT_TYPE}.")
-    return _checked(given, body)
+        raise wrong(Reason.BAD_CONTENT_TYPE, f"The data is {plain[:100]}, not {CONTENT_TYPE}.")
+    return checked(given, body)
 
 
 def _from_structured(content_type: str, body: bytes) -> CloudEvent:
     if content_type.startswith(BATCHED):
-        raise _wrong(Reason.BATCHED, "It is a batch of events. Send each on its own.")
+        raise wrong(Reason.BATCHED, "It is a batch of events. Send each on its own.")
     if content_type.partition(";")[0].strip() != STRUCTURED:
-        raise _wrong(
+        raise wrong(
             Reason.BAD_CONTENT_TYPE,
             f"The event is {content_type[:100]}, of which only {STRUCTURED} is read.",
         )
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _wrong(Reason.BAD_ENVELOPE, f"The event is not JSON: {error}.") from None
+        raise wrong(Reason.BAD_ENVELOPE, f"The event is not JSON: {error}.") from None
     if not isinstance(whole, dict):
-        raise _wrong(Reason.BAD_ENVELOPE, "The event is not a JSON object.")
+        raise wrong(Reason.BAD_ENVELOPE, "The event is not a JSON object.")
     if "data" in whole and "data_base64" in whole:
-        raise _wrong(Reason.BAD_ENVELOPE, "The event has both data and data_base64.")
+        raise wrong(Reason.BAD_ENVELOPE, "The event has both data and data_base64.")
     inner = _embedded(whole)
-    return _checked({name: _text(name, value) for name, value in whole.items()}, inner)
+    return checked({name: text(name, value) for name, value in whole.items()}, inner)
 
 
 def _embedded(whole: dict[str, Any]) -> bytes:
@@ -220,76 +206,26 @@ def _embedded(whole: dict[str, Any]) -> bytes:
         try:
             return base64.b64decode(encoded, validate=True)
         except (binascii.Error, TypeError, ValueError):
-            raise _wrong(Reason.BAD_ENVELOPE, "data_base64 is not base 64.") from None
+            raise wrong(Reason.BAD_ENVELOPE, "data_base64 is not base 64.") from None
     data = whole.pop("data", None)
     if isinstance(data, str) and whole_type != CONTENT_TYPE:
         return data.encode()
     try:
         return orjson.dumps(data)
     except TypeError:
-        raise _wrong(Reason.BAD_ENVELOPE, "The data is nested too deeply.") from None
-
-
-def _checked(given: Mapping[str, str], data: bytes) -> CloudEvent:
-    """The event, where its attributes are such as the specification asks for."""
-    version = given.get("specversion")
-    if version != _VERSION:
-        raise _wrong(
-            Reason.BAD_ENVELOPE, f"The event's specversion is {_shown(version)}, not {_VERSION}."
-        )
-    missing = [name for name in _REQUIRED if not given.get(name)]
-    if missing:
-        raise _wrong(Reason.BAD_ENVELOPE, f"The event has no {' and no '.join(missing)}.")
-    if len(given) > _MOST_ATTRIBUTES:
-        raise _wrong(Reason.BAD_ENVELOPE, f"The event has {len(given)} attributes.")
-    for name, value in given.items():
-        if not _NAME.fullmatch(name):
-            raise _wrong(Reason.BAD_ENVELOPE, f"{_shown(name)} is no name of an attribute.")
-        if len(value) > _LONGEST or not value.isprintable():
-            raise _wrong(
-                Reason.BAD_ENVELOPE,
-                f"The attribute {name} is over {_LONGEST} characters or holds control characters.",
-            )
-    told = CloudEvent(dict(given) | {"datacontenttype": CONTENT_TYPE}, data)
-    _checked_time(told, given)
-    return told
-
-
-def _checked_time(told: CloudEvent, given: Mapping[str, str]) -> None:
-    moment = given.get("time")
-    if moment is None:
-        # The package puts the present there, which would be another at each reading.
-        del told["time"]
-        return
-    try:
-        found = time_of(told) if _MOMENT.fullmatch(moment) else None
-    except ValidationError:
-        found = None
-    if found is None or found < _BEGINNING:
-        raise _wrong(
-            Reason.BAD_ENVELOPE, f"The event's time is {_shown(moment)}, not as RFC 3339 has it."
-        ) from None
+        raise wrong(Reason.BAD_ENVELOPE, "The data is nested too deeply.") from None
 
 
 def _of_other_kind(kind: str) -> EventError:
     match = _VERSIONED.fullmatch(kind)
     if match and match["family"] in _FAMILIES and kind not in MODELS:
         known = [name for name in MODELS if name.startswith(match["family"] + ".")]
-        return _wrong(
+        return wrong(
             Reason.UNKNOWN_VERSION,
             f"The event is {kind}, of which {', '.join(known)} is read here.",
         )
     wanted = f" Messages to score are {RECEIVED}." if not kind.startswith(PREFIX) else ""
-    return _wrong(Reason.UNKNOWN_TYPE, f"The event is {_shown(kind)}.{wanted}")
-
-
-def _text(name: str, value: Any) -> str:
-    """An attribute of a structured event as text: JSON has booleans and whole numbers as well."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int):
-        return str(value)
-    raise _wrong(Reason.BAD_ENVELOPE, f"The attribute {name[:64]} is no text.")
+    return wrong(Reason.UNKNOWN_TYPE, f"The event is {shown(kind)}.{wanted}")
 
 
 def _decoded(headers: Headers) -> dict[str, str]:
@@ -299,11 +235,11 @@ def _decoded(headers: Headers) -> dict[str, str]:
         if lowered != "content-type" and not lowered.startswith("ce_"):
             continue
         if lowered in found:
-            raise _wrong(Reason.BAD_ENVELOPE, f"The header {name[:64]} comes twice.")
+            raise wrong(Reason.BAD_ENVELOPE, f"The header {name[:64]} comes twice.")
         try:
             found[lowered] = (value or b"").decode()
         except UnicodeDecodeError:
-            raise _wrong(Reason.BAD_ENVELOPE, f"The header {name[:64]} is not UTF-8.") from None
+            raise wrong(Reason.BAD_ENVELOPE, f"The header {name[:64]} is not UTF-8.") from None
     if "content-type" in found:
         found["content-type"] = found["content-type"].strip().lower()
     return found
@@ -332,12 +268,4 @@ def _unquoted(value: str) -> str:
     try:
         return unquote_to_bytes(plain).decode()
     except UnicodeDecodeError:
-        raise _wrong(Reason.BAD_ENVELOPE, "A ce- header's quoted bytes are not UTF-8.") from None
-
-
-def _wrong(reason: Reason, problem: str) -> EventError:
-    return EventError(problem, reason=reason)
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:120]
+        raise wrong(Reason.BAD_ENVELOPE, "A ce- header's quoted bytes are not UTF-8.") from None

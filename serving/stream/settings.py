@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rampart.errors import InputError
 from rampart.streaming.connection import Connection, Topics
 from rampart.streaming.letters import Retries
-from rampart.streaming.processor import Limits
+from rampart.streaming.outcomes import Limits
 
 
 class BrokerSettings(BaseSettings):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.errors import EventError
+from rampart.streaming.attributes import time_of
 from rampart.streaming.events import RECEIVED, VERDICT, Received, Verdict
 from rampart.streaming.wire import (
     Mode,
@@ -21,7 +22,6 @@ from rampart.streaming.wire import (
     event,
     from_http,
     from_record,
-    time_of,
     to_http,
     to_record,
 )
