@@ -6,6 +6,8 @@ on this machine's cores, with a picture; and the capacity beside the engine's ow
 `faults`: every message of many counted while scorers are killed, come and go, the broker is killed
 and the network is cut, for either guarantee.
 
+`day`: a day's messages replayed at speed through scorer and analytics, and what memory they take.
+
 `poison`: a hundredth of all messages cannot be scored, in ten ways; what becomes of them, and what
 that costs the others.
 """
@@ -27,6 +29,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.corpus import messages
+from benchmarks.streaming.day import replay
 from benchmarks.streaming.faults import FAULTS, Trial, made_up
 from benchmarks.streaming.harness import Feed, Stream, Tally, message, stream
 from benchmarks.streaming.poison import KINDS, poison
@@ -42,7 +45,7 @@ from rampart.streaming.wire import Record, data_of, from_record
 BUNDLE = Path("build/demo/bundle")
 PICTURE = Path("docs/pictures/stream-latency.svg")
 LOADS = (0.25, 0.5, 0.75, 0.9)
-_PARTS = ("latency", "faults", "poison")
+_PARTS = ("latency", "faults", "poison", "day")
 _GUARANTEES = ("at-least-once", "exactly-once")
 console = Console(width=120)
 
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             faults(folder, given.count, given.faults)
         if "poison" in given.parts:
             poisoned(folder, given.count)
+        if "day" in given.parts:
+            day(folder, given.count)
 
 
 # --- latency ----------------------------------------------------------------------------------
@@ -261,6 +266,21 @@ def poisoned(folder: Path, count: int) -> None:
     console.print(
         f"Good messages a second: {clean:.0f} without, {dirty:.0f} with: {dirty / clean:.1%}"
     )
+
+
+def day(folder: Path, count: int) -> None:
+    """A day replayed: memory at its beginning and its end."""
+    found = replay(folder / "day", _quick(folder), count)
+    console.print(
+        f"A day of {found.verdicts} messages in {found.seconds:.0f} s: {found.windows} windows, "
+        f"{found.late} late."
+    )
+    for name, memory in (("scorer", found.scorer), ("analytics", found.analytics)):
+        early, late, most = memory.tenths()
+        console.print(
+            f"The {name} held {early:.0f} MB in the second tenth of its time, {late:.0f} in the "
+            f"last, {most:.0f} at the most."
+        )
 
 
 def _quick(folder: Path) -> Path:
