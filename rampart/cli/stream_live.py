@@ -39,10 +39,10 @@ Prefix = Annotated[
 _TELL_SECONDS = 0.5
 _LINE_SECONDS = 5.0
 _QUIET_SECONDS = 10.0
+_BEHIND_SECONDS = 6.0
 _STOP_SECONDS = 30.0
 _CAMPAIGNS = 5
 _WORDS = 3
-_QUICK = "the n-grams alone, fitted on the older half"
 
 
 def watch(
@@ -140,7 +140,9 @@ class _Done:
         now = time.monotonic()
         if answered != self._answered or self._sender.sent < self._wanted:
             self._answered, self._last = answered, now
-        return answered >= self._wanted or now - self._last > _QUIET_SECONDS
+        # The analytics are a few seconds behind.
+        wait = _BEHIND_SECONDS if answered >= self._wanted else _QUIET_SECONDS
+        return now - self._last > wait
 
 
 def _feed(sender: Sender, messages: Iterator[tuple[str, Received]]) -> None:
@@ -155,7 +157,7 @@ def _bundle(folder: Path) -> Path:
     for found in (whole, quick):
         if (found / "bundle.json").exists():
             return found
-    err.print(f"There is no bundle yet: a quick one is trained, {_QUICK}.")
+    err.print("There is no bundle yet: a quick one of the n-grams alone is trained.")
     table = folder / "messages"
     for call in (
         ["data", "prepare", "spam-assassin", "--output", str(table)],
