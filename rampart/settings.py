@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rampart.errors import InputError
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class Settings(BaseSettings):
@@ -42,6 +45,21 @@ class Settings(BaseSettings):
         repr=False,
         description="Bearer token for Kubeflow Pipelines, in printable ASCII without spaces.",
     )
+
+
+def checked(kind: type[S], **given: Any) -> S:
+    """Settings with what was given; None is what the environment or the default says.
+
+    Raises:
+        InputError: one of them cannot be used; it is named.
+    """
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "The settings"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where} cannot be used: {message}.", "See --help.") from None
 
 
 @cache

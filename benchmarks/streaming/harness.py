@@ -17,11 +17,10 @@ from typing import IO, Any, Literal
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection, Topics, create_topics
 from rampart.streaming.events import RECEIVED, Received
-from rampart.streaming.outlets import producer
+from rampart.streaming.outlets import produce, producer
 from rampart.streaming.wire import Record, event, to_record
 
 SOURCE = "/harness"
-_START_SECONDS = 120.0
 _STOP_SECONDS = 40.0
 
 
@@ -75,12 +74,11 @@ class Stream:
     scorers: list[Scorer] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
 
-    def start(self, *more: str, wait: bool = True, broker: str = "") -> Scorer:
-        """Another scorer.
+    def start(self, *more: str, broker: str = "") -> Scorer:
+        """Another scorer, once it scores.
 
         Args:
             more: arguments.
-            wait: until it scores.
             broker: the address that it is told, if another.
         """
         log = self.folder / f"scorer-{len(self.scorers)}.log"
@@ -96,8 +94,7 @@ class Stream:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True)
         scorer = Scorer(process, log)
         self.scorers.append(scorer)
-        if wait:
-            scorer.ready()
+        scorer.ready()
         return scorer
 
     def said(self) -> str:
@@ -161,17 +158,11 @@ class Feed:
         self._topic = topic
         self._producer = producer(connection, **settings)
 
-    def send(self, record: Record, partition: int = -1) -> None:
+    def send(self, record: Record) -> None:
         """Write one; it is not there yet when this returns."""
         while True:
             try:
-                self._producer.produce(
-                    self._topic,
-                    record.value,
-                    record.key,
-                    partition,
-                    headers=list(record.headers),
-                )
+                produce(self._producer, self._topic, record)
             except BufferError:
                 self._producer.poll(0.1)
             else:
@@ -201,7 +192,6 @@ class Tally:
         topics: Sequence[str],
         *,
         keep: Callable[[Any], None] | None = None,
-        committed: bool = True,
     ) -> None:
         """Read nothing yet.
 
@@ -209,7 +199,6 @@ class Tally:
             connection: to the broker.
             topics: to read.
             keep: told each message.
-            committed: whether what belongs to open or broken transactions is passed over.
         """
         from confluent_kafka import Consumer, TopicPartition
 
@@ -220,7 +209,7 @@ class Tally:
                 group_id="harness",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                isolation_level="read_committed" if committed else "read_uncommitted",
+                isolation_level="read_committed",
             )
         )
         there = self._consumer.list_topics(timeout=30).topics

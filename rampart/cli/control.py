@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rampart.errors import InputError
+from rampart.settings import checked
 
 
 def serve_control(
@@ -49,27 +49,19 @@ def serve_control(
     Runs go on when it ends, and are found when it is started again. A token may be given in
     RAMPART_CONTROL_TOKEN too; `python -m serving.control --help` lists all settings.
     """
-    from pydantic import ValidationError
-
     from serving.control.settings import ControlSettings
 
-    given: dict[str, Any] = {
-        "port": port,
-        "host": host,
-        "root": root,
-        "token_file": token_file,
-        "mesh_header": mesh_header,
-        "storage": storage,
-        "tracking_uri": tracking_uri,
-        "kfp_endpoint": kfp_endpoint,
-    }
-    try:
-        settings = ControlSettings(**{key: it for key, it in given.items() if it is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "The settings"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where} cannot be used: {message}.", "See --help.") from None
+    settings = checked(
+        ControlSettings,
+        port=port,
+        host=host,
+        root=root,
+        token_file=token_file,
+        mesh_header=mesh_header,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        kfp_endpoint=kfp_endpoint,
+    )
     # Only now: importing the server imports what it starts, which takes seconds.
     from serving.control.server import serve
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from rampart.errors import InputError
+from rampart.settings import checked
 
 _WATCH_SECONDS = 2.0
-S = TypeVar("S")
 HttpPort = Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")]
 GrpcPort = Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -52,7 +51,7 @@ def serve(
     """
     from serving.predictor.settings import PredictorSettings
 
-    settings = _checked(
+    settings = checked(
         PredictorSettings,
         bundle=bundle,
         http_port=http_port,
@@ -87,7 +86,7 @@ def serve_explainer(
     """
     from serving.explainer.settings import ExplainerSettings
 
-    settings = _checked(
+    settings = checked(
         ExplainerSettings,
         predictor_host=predictor,
         http_port=http_port,
@@ -116,7 +115,7 @@ def serve_transformer(
     """
     from serving.transformer.settings import TransformerSettings
 
-    settings = _checked(
+    settings = checked(
         TransformerSettings,
         predictor_host=predictor,
         http_port=http_port,
@@ -154,7 +153,7 @@ def serve_aggregator(
     """
     from serving.aggregator.settings import AggregatorSettings
 
-    settings = _checked(
+    settings = checked(
         AggregatorSettings,
         method=method,
         weights=weights,
@@ -169,14 +168,3 @@ def serve_aggregator(
     from serving.aggregator.server import serve as run
 
     run(settings)
-
-
-def _checked(kind: type[S], **given: Any) -> S:
-    from pydantic import ValidationError
-
-    try:
-        return kind(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where} cannot be used: {first['msg']}.", "See --help.") from None

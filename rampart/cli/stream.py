@@ -14,6 +14,7 @@ from rampart.cli.data import Json
 from rampart.cli.stream_intake import folder, send, smtp
 from rampart.cli.stream_live import Broker, Prefix, demo, settings_of, watch
 from rampart.errors import InputError
+from rampart.settings import checked
 
 if TYPE_CHECKING:
     from rampart.streaming.replay import Choice
@@ -153,7 +154,7 @@ def analyse(
     Windows and campaigns are written to topics of their own. Their lengths are read from
     RAMPART_STREAM_* variables; `python -m serving.stream analytics --help` lists them.
     """
-    from serving.stream.settings import AnalyticsSettings, checked
+    from serving.stream.settings import AnalyticsSettings
 
     settings = checked(
         AnalyticsSettings,
@@ -272,7 +273,7 @@ def schemas(
 
 
 def _serve(**given: Any) -> None:
-    from serving.stream.settings import StreamSettings, checked
+    from serving.stream.settings import StreamSettings
 
     settings = checked(StreamSettings, **given)
     # Only now: importing the server imports what computes, which takes seconds.

@@ -9,6 +9,7 @@ import typer
 
 from rampart.cli.console import out, progress
 from rampart.cli.stream_live import Broker, Prefix, settings_of
+from rampart.settings import checked
 
 
 def send(
@@ -66,7 +67,6 @@ def smtp(
     TLS_KEY.
     """
     from serving.mail.settings import SmtpSettings
-    from serving.stream.settings import checked
 
     settings = checked(
         SmtpSettings, port=port, host=host, category=category, broker=broker, topics=topics_
@@ -90,7 +90,6 @@ def folder(
     What was taken is moved to the folder `taken` in it, what cannot be to `refused`.
     """
     from serving.mail.settings import FolderSettings
-    from serving.stream.settings import checked
 
     settings = checked(
         FolderSettings, folder=path, category=category, broker=broker, topics=topics_

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from rampart.cli.console import columns, err, out, printable, progress
 from rampart.errors import PipelineError, StreamError
+from rampart.settings import checked
 
 if TYPE_CHECKING:
     from rampart.streaming.board import Board
@@ -290,7 +291,7 @@ def _tell(board: Board, table: Path) -> None:
 
 def settings_of(broker: str | None, names: str | None) -> BrokerSettings:
     """How the broker is reached, and the topics' names: what was given, else the environment's."""
-    from serving.stream.settings import BrokerSettings, checked
+    from serving.stream.settings import BrokerSettings
 
     found: BrokerSettings = checked(BrokerSettings, broker=broker, topics=names)
     return found

@@ -80,7 +80,6 @@ class Calls:
             seconds: that the first of a call waits for others, where calls are under way.
         """
         self.breaker = breaker
-        self.last_fault = ""
         self._scorer = scorer
         self._tokens = tokens
         self._seconds = seconds
@@ -168,7 +167,6 @@ class Calls:
         return tuple(self._waiting.popleft() for _ in range(taken))
 
     def _faulty(self, asked: tuple[Asked, ...], error: BaseException) -> Iterator[Faulty]:
-        self.last_fault = str(error) or type(error).__name__
         if isinstance(error, OverloadedError | UnknownModelError):
             # Nothing is said of the messages.
             yield from self._outage(asked, error)
@@ -186,7 +184,6 @@ class Calls:
         suspects, self._suspects = self._suspects, []
         error = probe.exception()
         if error is not None:
-            self.last_fault = str(error) or type(error).__name__
             yield from self._outage(tuple(one for one, _ in suspects), error)
             return
         if self.breaker.closed:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection
 from rampart.streaming.lanes import Entry, Lane, Output
+from rampart.streaming.wire import Record
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
@@ -72,6 +73,20 @@ def producer(connection: Connection, **settings: Any) -> Producer:
     )
 
 
+def produce(
+    writer: Producer, topic: str, record: Record, on_delivery: Callable[..., None] | None = None
+) -> None:
+    """Hand a record to a producer.
+
+    Raises:
+        BufferError: its queue is full.
+        KafkaException: it refuses the record.
+    """
+    writer.produce(
+        topic, record.value, record.key, headers=list(record.headers), on_delivery=on_delivery
+    )
+
+
 class AtLeastOnce:
     """Marks a record when what it became is acknowledged."""
 
@@ -90,15 +105,8 @@ class AtLeastOnce:
         """Hand the output to the producer; False where its queue is full."""
         from confluent_kafka import KafkaException
 
-        record = output.record
         try:
-            self._producer.produce(
-                output.topic,
-                record.value,
-                record.key,
-                headers=list(record.headers),
-                on_delivery=partial(self._delivered, entry),
-            )
+            produce(self._producer, output.topic, output.record, partial(self._delivered, entry))
         except BufferError:
             return False
         except KafkaException as error:

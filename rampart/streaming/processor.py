@@ -60,7 +60,6 @@ class Processor:
         limits: Limits | None = None,
         figures: Figures | None = None,
         breaker: Breaker | None = None,
-        client: dict[str, Any] | None = None,
     ) -> None:
         """Join the group; partitions come once it runs.
 
@@ -75,7 +74,6 @@ class Processor:
             limits: of what is held and taken.
             figures: to count in.
             breaker: for outages of the scorer.
-            client: settings of librdkafka's for the consumer, beside those here.
 
         Raises:
             StreamError: the broker refuses.
@@ -113,7 +111,6 @@ class Processor:
                 queued_max_messages_kbytes=16_384,
             )
             | {"error_cb": self._complained, "on_commit": self._marked}
-            | (client or {})
         )
         self._outlet: Outlet = (
             AtLeastOnce(connection, self._consumer, self._outcomes.shrunk)
@@ -126,11 +123,6 @@ class Processor:
     def stuck(self) -> float:
         """Seconds since the loop went round last."""
         return time.monotonic() - self._alive
-
-    @property
-    def partitions(self) -> int:
-        """That are read here."""
-        return len(self._lanes)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Score until told to stop; then write what is under way, mark it, and leave the group.

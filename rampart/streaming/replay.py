@@ -18,7 +18,7 @@ from rampart.streaming.attributes import time_of
 from rampart.streaming.connection import Connection, Topics, require
 from rampart.streaming.events import DeadLetter, Reason
 from rampart.streaming.letters import revived
-from rampart.streaming.outlets import producer
+from rampart.streaming.outlets import produce, producer
 from rampart.streaming.wire import Record, data_of, from_record
 
 if TYPE_CHECKING:
@@ -243,5 +243,5 @@ def _behind(messages: Collection[Any]) -> list[Any]:
 
 
 def _produce(writer: Any, topic: str, record: Record) -> None:
-    writer.produce(topic, record.value, record.key, headers=list(record.headers))
+    produce(writer, topic, record)
     writer.poll(0)

@@ -13,7 +13,7 @@ from rampart.data.mail import parse
 from rampart.errors import DataError, RampartError, StreamError, TooLargeError
 from rampart.streaming.connection import Connection, require
 from rampart.streaming.events import RECEIVED, Received
-from rampart.streaming.outlets import producer
+from rampart.streaming.outlets import produce, producer, too_large
 from rampart.streaming.wire import Mode, Record, event, to_record
 
 if TYPE_CHECKING:
@@ -65,13 +65,7 @@ class Sender:
         record = to_record(told, identity)
         outcome: list[KafkaError | None] = []
         try:
-            self._producer.produce(
-                self._topic,
-                record.value,
-                record.key,
-                headers=list(record.headers),
-                on_delivery=lambda error, _: outcome.append(error),
-            )
+            produce(self._producer, self._topic, record, lambda error, _: outcome.append(error))
         except BufferError:
             raise StreamError("Too many messages wait for the broker.") from None
         except KafkaException as error:
@@ -99,13 +93,7 @@ class Sender:
     def _write(self, record: Record) -> None:
         while True:
             try:
-                self._producer.produce(
-                    self._topic,
-                    record.value,
-                    record.key,
-                    headers=list(record.headers),
-                    on_delivery=self._delivered,
-                )
+                produce(self._producer, self._topic, record, self._delivered)
             except BufferError:
                 self._producer.poll(0.1)
                 self._check()
@@ -126,9 +114,7 @@ class Sender:
 
 
 def _refusal(error: KafkaError) -> RampartError:
-    from confluent_kafka import KafkaError
-
-    if error.code() in {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}:
+    if too_large(error):
         return TooLargeError("The message is larger than its topic allows.")
     return StreamError(f"A message cannot be written: {error.str()}.")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection
 from rampart.streaming.lanes import Entry, Lane, Output
-from rampart.streaming.outlets import Shrink, offsets, producer, too_large
+from rampart.streaming.outlets import Shrink, offsets, produce, producer, too_large
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
@@ -127,16 +127,9 @@ class ExactlyOnce:
     def _produce(self, writer: Producer, entry: Entry, output: Output) -> None:
         from confluent_kafka import KafkaException
 
-        record = output.record
         while True:
             try:
-                writer.produce(
-                    output.topic,
-                    record.value,
-                    record.key,
-                    headers=list(record.headers),
-                    on_delivery=partial(self._delivered, entry),
-                )
+                produce(writer, output.topic, output.record, partial(self._delivered, entry))
             except BufferError:
                 writer.poll(0.1)
             except KafkaException as error:

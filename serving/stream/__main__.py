@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from rampart.errors import InputError, RampartError, outcome
+from rampart.settings import checked
 from serving.stream.settings import (
     AnalyticsSettings,
-    BrokerSettings,
     StreamSettings,
-    checked,
 )
 
 _USAGE_ERROR = 2
@@ -27,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Work until told to stop; returns the exit code of `rampart.errors.OUTCOMES`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     analytics = given[:1] == [_ANALYTICS]
-    kind: type[BrokerSettings] = AnalyticsSettings if analytics else StreamSettings
+    kind: type[AnalyticsSettings | StreamSettings] = (
+        AnalyticsSettings if analytics else StreamSettings
+    )
     parser = argparse.ArgumentParser(
         prog=f"python -m serving.stream{' analytics' if analytics else ''}", allow_abbrev=False
     )
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _USAGE_ERROR
     try:
         # Only now: importing what works takes seconds.
-        if analytics:
+        if isinstance(settings, AnalyticsSettings):
             from serving.stream.analytics import serve as follow
 
             follow(settings)

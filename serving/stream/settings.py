@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from rampart.errors import InputError
 from rampart.streaming.connection import Connection, Topics
 from rampart.streaming.letters import Retries
 from rampart.streaming.outcomes import Limits
@@ -207,18 +206,3 @@ class AnalyticsSettings(BrokerSettings):
     http_port: int = Field(
         default=8111, ge=0, le=65535, description="Its port; 0 takes a free one."
     )
-
-
-def checked(kind: type[Any], **given: Any) -> Any:
-    """Settings with what was given; None is what the environment or the default says.
-
-    Raises:
-        InputError: one of them cannot be used; it is named.
-    """
-    try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "The settings"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where} cannot be used: {message}.", "See --help.") from None
