@@ -13,7 +13,7 @@ import numpy as np
 from rampart.errors import EventError
 from rampart.streaming.connection import Connection, Topics, require
 from rampart.streaming.events import DeadLetter, Verdict
-from rampart.streaming.wire import Record, data_of, from_record
+from rampart.streaming.wire import data_of, from_record, record_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -133,8 +133,7 @@ class Watcher:
             if topic == self._topics.campaigns:
                 self._board.campaign(json.loads(message.value()))
                 return
-            record = Record(message.key(), message.value(), list(message.headers() or ()))
-            told = from_record(record)
+            told = from_record(record_of(message)[0])
             if topic == self._topics.verdicts:
                 self._board.verdict(data_of(told, Verdict), time())
             else:

@@ -25,7 +25,7 @@ from rampart.streaming.outcomes import Limits, Outcomes
 from rampart.streaming.outlets import AtLeastOnce, Outlet
 from rampart.streaming.scoring import Scorer
 from rampart.streaming.transactions import ExactlyOnce
-from rampart.streaming.wire import Record
+from rampart.streaming.wire import record_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError
@@ -173,11 +173,10 @@ class Processor:
             # It is read again when its time has come: what sleeps takes no memory from the others.
             lane.rewind = offset if lane.rewind is None else min(lane.rewind, offset)
             return
-        headers, broken = _headers(message)
-        record = Record(_bytes(message.key()), _bytes(message.value()), headers)
+        record, broken = record_of(message)
         _, stamp = message.timestamp()
         size = _ENTRY_BYTES + 2 * (len(record.value or b"") + len(record.key or b""))
-        size += 2 * header_bytes(headers) + _HEADER_OBJECT_BYTES * len(headers)
+        size += 2 * header_bytes(record.headers) + _HEADER_OBJECT_BYTES * len(record.headers)
         origin = Origin.model_construct(topic=place[0], partition=place[1], offset=offset)
         retried = place[0] != self._topics.received
         entry = Entry(
@@ -368,17 +367,3 @@ class Processor:
             lambda: float(not self.breaker.closed),
         )
         watch("outages", "Times that it was so", lambda: self.breaker.opened)
-
-
-def _headers(message: KafkaMessage) -> tuple[list[tuple[str, bytes | None]], str]:
-    """A record's headers, or what is wrong with them."""
-    try:
-        # Asked once: of names that are not UTF-8 the client makes an error, and then nonsense.
-        given = message.headers() or ()
-    except (SystemError, UnicodeDecodeError):
-        return [], "The names of its headers are not UTF-8."
-    return list(given), ""
-
-
-def _bytes(value: Any) -> bytes | None:
-    return None if value is None else value.encode() if isinstance(value, str) else bytes(value)

@@ -19,7 +19,7 @@ from rampart.streaming.connection import Connection, Topics, require
 from rampart.streaming.events import DeadLetter, Reason
 from rampart.streaming.letters import revived
 from rampart.streaming.outlets import produce, producer
-from rampart.streaming.wire import Record, data_of, from_record
+from rampart.streaming.wire import Record, data_of, from_record, record_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -223,9 +223,8 @@ def _until_now(consumer: Consumer, topic: str, *, whole: bool) -> Iterator[Any]:
 
 def _letter(message: Any) -> list[Letter]:
     """The letter in a record; nothing where somebody wrote something else there."""
-    headers = list(message.headers() or ())
     try:
-        told = from_record(Record(message.key(), message.value(), headers))
+        told = from_record(record_of(message)[0])
         data = data_of(told, DeadLetter)
     except EventError:
         return []

@@ -53,6 +53,16 @@ class Record:
     headers: Headers = ()
 
 
+def record_of(message: Any) -> tuple[Record, str]:
+    """A message of Kafka's client as a record, and what is wrong with its headers, if anything."""
+    try:
+        # Asked once: of names that are not UTF-8 the client makes an error, and then nonsense.
+        headers, broken = list(message.headers() or ()), ""
+    except (SystemError, UnicodeDecodeError):
+        headers, broken = [], "The names of its headers are not UTF-8."
+    return Record(_bytes(message.key()), _bytes(message.value()), headers), broken
+
+
 def event(
     kind: str,
     data: Data | bytes,
@@ -160,6 +170,10 @@ def data_of(told: CloudEvent, model: type[D]) -> D:
         told_so = f"{where}: {first['msg']}" if where else first["msg"]
         reason = Reason.BAD_DATA if first["type"] == "json_invalid" else Reason.BAD_SCHEMA
         raise wrong(reason, f"The data is not what {kind} has. {told_so}.") from None
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else value.encode() if isinstance(value, str) else bytes(value)
 
 
 # --- reading ----------------------------------------------------------------------------------
