@@ -13,9 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from broker.artefacts import HERE, pin
+from broker.artefacts import HERE, artefacts, pin
 from broker.local import Broker
-from rampart.cli.console import err, fail
+from rampart.cli.console import err, fail, out
 from rampart.errors import RampartError
 
 _PORT = 9092
@@ -75,6 +75,12 @@ def during(
     finally:
         broker.stop()
     raise typer.Exit(done.returncode)
+
+
+@app.command("jars")
+def jars() -> None:
+    """Print the folder of Kafka's artefacts, which are fetched where they are not there."""
+    out.print(artefacts())
 
 
 @app.command("pin")

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from broker.artefacts import artefacts, java
 from rampart.errors import InputError, StreamError
@@ -24,7 +24,8 @@ _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,RELAYED:PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,RELAYED:PLAINTEXT,"
+    "SECURED:SSL",
     "inter.broker.listener.name": "PLAINTEXT",
     # There is one broker.
     "offsets.topic.replication.factor": "1",
@@ -57,6 +58,7 @@ class Broker:
         *,
         port: int = 0,
         relay: int = 0,
+        certificates: Path | None = None,
         settings: Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
@@ -66,6 +68,8 @@ class Broker:
             folder: for its data and its log; what is there already is kept.
             port: on loopback; a free one by default.
             relay: a port that passes on to the listener for those who come by it.
+            certificates: folder of those of a listener with TLS beside the first, whose clients
+                may do what they are granted; see `secured`.
             settings: of the broker, beside those here.
             cache: for Kafka's artefacts; the user's cache folder by default.
         """
@@ -73,6 +77,8 @@ class Broker:
         self.port = port or _free_port()
         self.relayed = _free_port() if relay else 0
         self._relay = relay
+        self.secured = _free_port() if certificates else 0
+        self._certificates = certificates
         self._settings = dict(settings or {})
         self._cache = cache
         self._process: subprocess.Popen[bytes] | None = None
@@ -152,22 +158,20 @@ class Broker:
             self._log = None
 
     def _written(self) -> Path:
-        controller = _free_port()
-        listeners = f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{controller}"
-        advertised = f"PLAINTEXT://{self.address}"
+        listeners = {
+            "PLAINTEXT": (self.address, self.address),
+            "CONTROLLER": (f"{HOST}:{_free_port()}", ""),
+        }
         if self._relay:
             # Clients go on to where the listener that they came by says that the broker is.
-            listeners += f",RELAYED://{HOST}:{self.relayed}"
-            advertised += f",RELAYED://{HOST}:{self._relay}"
-        settings = _SETTINGS | {
-            "listeners": listeners,
-            "advertised.listeners": advertised,
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "log.dirs": str(self.folder / "data"),
-        }
+            listeners["RELAYED"] = f"{HOST}:{self.relayed}", f"{HOST}:{self._relay}"
+        if self.secured:
+            listeners["SECURED"] = (f"{HOST}:{self.secured}",) * 2
+        settings = properties(str(self.folder / "data"), listeners)
+        if self._certificates is not None:
+            settings |= secured(str(self._certificates.resolve()))
         path = self.folder / "server.properties"
-        lines = [f"{name}={value}\n" for name, value in (settings | self._settings).items()]
-        path.write_text("".join(lines), encoding="utf-8")
+        path.write_text(lines(settings | self._settings), encoding="utf-8")
         return path
 
     def _ran(self, command: list[str]) -> None:
@@ -189,10 +193,55 @@ class Broker:
                 raise StreamError(f"The broker {what}.", f"See {self.log}.")
 
 
+def properties(data: str, listeners: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Settings of a broker that is its own controller.
+
+    Args:
+        data: folder of what it holds.
+        listeners: by name, CONTROLLER among them: the address that it listens at, and the one that
+            clients are told.
+    """
+    return _SETTINGS | {
+        "listeners": ",".join(f"{name}://{at}" for name, (at, _) in listeners.items()),
+        "advertised.listeners": ",".join(
+            f"{name}://{told}" for name, (_, told) in listeners.items() if told
+        ),
+        "controller.quorum.voters": f"1@{listeners['CONTROLLER'][0]}",
+        "log.dirs": data,
+    }
+
+
+def secured(folder: str) -> dict[str, str]:
+    """Settings of a listener SECURED, whose clients may do what they are granted.
+
+    Who comes by another listener may do all. A client is known by its certificate's common name.
+
+    Args:
+        folder: that has the authority's certificate as ca.crt, and the broker's key and certificate
+            in one file, broker.pem, the key as PKCS 8.
+    """
+    of = "listener.name.secured.ssl."
+    return {
+        f"{of}keystore.type": "PEM",
+        f"{of}keystore.location": f"{folder}/broker.pem",
+        f"{of}truststore.type": "PEM",
+        f"{of}truststore.location": f"{folder}/ca.crt",
+        f"{of}client.auth": "required",
+        f"{of}principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
+
+
+def lines(settings: Mapping[str, str]) -> str:
+    """Settings as the text of server.properties."""
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
 @contextmanager
-def running(folder: Path, *, port: int = 0) -> Iterator[Broker]:
-    """A broker for as long as the block runs."""
-    broker = Broker(folder, port=port)
+def running(folder: Path, **settings: Any) -> Iterator[Broker]:
+    """A broker for as long as the block runs; keywords are `Broker`'s."""
+    broker = Broker(folder, **settings)
     broker.start()
     try:
         yield broker

@@ -37,6 +37,7 @@ class Target:
         dockerfile: from the root of the repository.
         stage: of the Dockerfile.
         args: build arguments; empty ones are left out.
+        contexts: folders that stages are copied from, by their names.
         labels: by their OCI names.
         tags: names with tags, the version's first.
     """
@@ -45,6 +46,7 @@ class Target:
     dockerfile: str
     stage: str
     args: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
@@ -98,6 +100,7 @@ def targets(environment: Mapping[str, str], names: Sequence[str] = ("default",))
                 whole["dockerfile"],
                 whole["target"],
                 {key: value for key, value in args.items() if value},
+                {key: filled(value) for key, value in whole.get("contexts", {}).items()},
                 {key: filled(value) for key, value in whole["labels"].items()},
                 tuple(map(filled, whole["tags"])),
             )
@@ -111,6 +114,8 @@ def buildah(target: Target, epoch: str, more: Sequence[str] = ()) -> list[str]:
     call += ["--file", str(ROOT / target.dockerfile), "--target", target.stage]
     for key, value in target.args.items():
         call += ["--build-arg", f"{key}={value}"]
+    for key, folder in target.contexts.items():
+        call += ["--build-context", f"{key}={folder}"]
     for key, value in target.labels.items():
         call += ["--label", f"{key}={value}"]
     for tag in target.tags:
@@ -166,6 +171,11 @@ def build(names: Sequence[str], builder: str, more: Sequence[str] = ()) -> None:
         sys.exit(f"{builder} is not on PATH. Install it, or choose the other: BUILDER=...")
     environment = variables()
     found = targets(environment, names)
+    for target in found:
+        if "" in target.contexts.values():
+            sys.exit(
+                f"{target.name} needs a folder: {BAKE_FILE.name} says which variable names it."
+            )
     if builder == "docker":
         calls = [bake([target.name for target in found], more)]
     else:

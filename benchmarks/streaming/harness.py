@@ -192,6 +192,7 @@ class Tally:
         topics: Sequence[str],
         *,
         keep: Callable[[Any], None] | None = None,
+        group: str = "harness",
     ) -> None:
         """Read nothing yet.
 
@@ -199,6 +200,7 @@ class Tally:
             connection: to the broker.
             topics: to read.
             keep: told each message.
+            group: that nothing is marked for; a broker may ask for one.
         """
         from confluent_kafka import Consumer, TopicPartition
 
@@ -206,7 +208,7 @@ class Tally:
         self._keep = keep
         self._consumer = Consumer(
             connection.client(
-                group_id="harness",
+                group_id=group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",

@@ -135,9 +135,12 @@ class Calls:
 
     def come_back(self) -> Iterator[Scored | Faulty]:
         """What was answered since the last time."""
-        done = [call for call in self._asked if call.future.done()]
-        if done:
-            self._asked = [call for call in self._asked if not call.future.done()]
+        done: list[_Call] = []
+        left: list[_Call] = []
+        # Each is asked once: one that is done a moment later would be in neither.
+        for call in self._asked:
+            (done if call.future.done() else left).append(call)
+        self._asked = left
         for call in done:
             error = call.future.exception()
             if error is None:

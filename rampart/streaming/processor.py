@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -151,13 +151,16 @@ class Processor:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def _consumed(self) -> Sequence[KafkaMessage]:
+    def _consumed(self) -> Iterator[KafkaMessage]:
         if self._load.records or self._calls.busy:
-            found: list[KafkaMessage] = self._consumer.consume(_AT_ONCE, _BUSY_SECONDS)
-            return found
+            yield from self._consumer.consume(_AT_ONCE, _BUSY_SECONDS)
+            return
         # It waits for the first and takes what else is there; `consume` would wait for them all.
         first = self._consumer.poll(_IDLE_SECONDS)
-        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
+        if first is not None:
+            # It is taken first: partitions may go to others in the next call.
+            yield first
+            yield from self._consumer.consume(_AT_ONCE, 0)
 
     def _take(self, message: KafkaMessage) -> None:
         error = message.error()

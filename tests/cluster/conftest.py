@@ -29,10 +29,10 @@ def kubectl() -> Kubectl:
     if program is None:
         pytest.fail("kubectl is not on PATH.", pytrace=False)
 
-    def run(*words: str, input: object = None, check: bool = True) -> Any:
+    def run(*words: str, input: object = None, check: bool = True, timeout: float = 120) -> Any:
         said = input if input is None or isinstance(input, str) else yaml.safe_dump_all(input)
         done = subprocess.run(
-            [program, *words], input=said, capture_output=True, text=True, timeout=120
+            [program, *words], input=said, capture_output=True, text=True, timeout=timeout
         )
         assert not check or done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
         return done

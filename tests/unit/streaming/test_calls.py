@@ -104,6 +104,26 @@ def test_messages_are_scored_and_keep_their_verdicts(clock):
     assert {one.message.text: one.verdict.stage for one in back} == {"a": "a", "b": "b", "c": "c"}
 
 
+def test_an_answer_that_comes_while_others_are_looked_for_is_not_lost(clock):
+    class Late(Future):
+        """Done from the second time on that anybody asks."""
+
+        asked = False
+
+        def done(self):
+            before, self.asked = self.asked, True
+            return before and super().done()
+
+    class Slow(Scripted):
+        def submit(self, texts):
+            future = Late() if texts == ["b"] else Future()
+            future.set_result(super().submit(texts).result())
+            return future
+
+    back = run(calls(Slow(texts=1), clock), given("a", "b"))
+    assert kinds(back) == {0: "scored", 1: "scored"}
+
+
 def test_a_text_that_is_refused_is_faulty_for_good_and_takes_no_other_with_it(clock):
     scorer = Scripted(texts=8, b=InputError("no"))
     back = run(calls(scorer, clock), given("a", "b", "c"))
