@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +13,9 @@ from threading import Event, Thread
 import numpy as np
 import psutil
 
+from benchmarks.streaming.analysed import Analytics, rows
 from benchmarks.streaming.faults import made_up
-from benchmarks.streaming.harness import SOURCE, Feed, Stream, Tally, stream
+from benchmarks.streaming.harness import SOURCE, Feed, Tally, stream
 from broker.local import running
 from rampart.streaming.events import RECEIVED, Received
 from rampart.streaming.wire import event, to_record
@@ -24,6 +23,7 @@ from rampart.streaming.wire import event, to_record
 _HOURS = 24
 _LATENESS = 7_200.0
 _SAMPLE_SECONDS = 0.5
+_ROWS_SECONDS = 1_800.0
 _CATEGORIES = ("inbound", "list", "outbound")
 
 
@@ -80,41 +80,25 @@ def replay(folder: Path, bundle: Path, count: int) -> Day:
         feed.flush()
         begun = time.perf_counter()
         scorer = one.start()
+        analytics = Analytics(one, folder, "--lateness-seconds", str(_LATENESS))
         with (
-            _analytics(one, folder) as (process, address),
+            analytics.running() as process,
             _watched(scorer.process.pid) as of_scorer,
             _watched(process.pid) as of_analytics,
         ):
             verdicts = Tally(one.connection, [one.topics.verdicts])
             verdicts.until(count, 1_800)
-            _rows(folder / "table", count)
+            deadline = time.monotonic() + _ROWS_SECONDS
+            while rows(folder / "table") < count and time.monotonic() < deadline:
+                time.sleep(1)
             seconds = time.perf_counter() - begun
-            late = _late(address)
+            late = round(analytics.counted("rampart_analytics_late_total"))
         windows = Tally(one.connection, [one.topics.windows])
         windows.rest(3)
         closed = sum(windows.keys.values())
         for tally in (verdicts, windows):
             tally.close()
     return Day(count, seconds, closed, late, of_scorer, of_analytics)
-
-
-@contextmanager
-def _analytics(one: Stream, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [
-        sys.executable, "-m", "serving.stream", "analytics", "--broker", one.connection.bootstrap,
-        "--topics", "day", "--state", str(folder / "state"), "--table", str(folder / "table"),
-        "--lateness-seconds", str(_LATENESS), "--http-port", "0",
-    ]  # fmt: skip
-    with (folder / "analytics.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-    line = process.stdout.readline() if process.stdout else ""
-    try:
-        yield process, line.split()[-1]
-    finally:
-        process.terminate()
-        process.wait(60)
-        if process.stdout:
-            process.stdout.close()
 
 
 @contextmanager
@@ -132,24 +116,3 @@ def _watched(pid: int) -> Iterator[Memory]:
     finally:
         stop.set()
         thread.join()
-
-
-def _rows(table: Path, count: int) -> None:
-    import pyarrow.parquet as pq
-
-    deadline = time.monotonic() + 1_800
-    known: dict[Path, int] = {}
-    while sum(known.values()) < count and time.monotonic() < deadline:
-        time.sleep(1)
-        for path in table.glob("*.parquet"):
-            if path not in known:
-                known[path] = pq.read_metadata(path).num_rows
-
-
-def _late(address: str) -> int:
-    import httpx
-
-    for line in httpx.get(f"{address}/metrics").text.splitlines():
-        if line.startswith("rampart_analytics_late_total"):
-            return int(float(line.split()[-1]))
-    return 0

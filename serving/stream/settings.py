@@ -192,7 +192,11 @@ class AnalyticsSettings(BrokerSettings):
     sliding_seconds: float = Field(
         default=3_600.0, gt=0, description="Length of windows that overlap."
     )
-    step_seconds: float = Field(default=300.0, gt=0, description="From one of those to the next.")
+    step_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="From one of those to the next; a window that overlaps is so many of them.",
+    )
     lateness_seconds: float = Field(
         default=600.0,
         ge=0,
@@ -206,3 +210,10 @@ class AnalyticsSettings(BrokerSettings):
     http_port: int = Field(
         default=8111, ge=0, le=65535, description="Its port; 0 takes a free one."
     )
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> AnalyticsSettings:
+        steps = self.sliding_seconds / self.step_seconds
+        if abs(steps - round(steps)) > 1e-9 or steps < 1:
+            raise ValueError("sliding seconds are no multiple of step seconds")
+        return self

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rampart.analytics")
 _EVERYTHING = "all"
 _BETWEEN = "\x1f"
+_PANES = "panes"
 _AT_ONCE_BYTES = 32_768
 
 
@@ -48,7 +49,7 @@ class Windows:
 
     Attributes:
         tumbling: length of windows side by side.
-        sliding: length of windows that overlap.
+        sliding: length of windows that overlap, so many steps.
         step: from one of those to the next.
         lateness: that a message may come after its window's end, by the stream's own time.
     """
@@ -74,6 +75,14 @@ class Slices(Aggregator):  # type: ignore[misc]
     def result(self, value: windows.State) -> windows.State:
         """What is told of it."""
         return windows.result(value)
+
+
+class Panes(Slices):
+    """What windows that overlap are made of: each message is counted in one alone."""
+
+    def result(self, value: windows.State) -> windows.State:
+        """All that is known of it."""
+        return value
 
 
 class VerdictReader(Deserializer):  # type: ignore[misc]
@@ -197,16 +206,27 @@ def _windows(
         figures.late.inc()
         return False
 
-    made: dict[str, Any] = {
-        "tumbling": slices.tumbling_window(cut.tumbling, cut.lateness, on_late=late),
-        # Counted as late once, in the others.
-        "sliding": slices.hopping_window(
-            cut.sliding, cut.step, cut.lateness, on_late=lambda *_: False
-        ),
-    }
-    for kind, window in made.items():
-        closed = window.agg(value=Slices()).final(closing_strategy="partition")
+    def shown(closed: StreamingDataFrame, kind: str) -> None:
         closed.apply(_described(kind), metadata=True).update(figures.window).to_topic(written)
+
+    minutes = slices.tumbling_window(cut.tumbling, cut.lateness, on_late=late)
+    shown(minutes.agg(value=Slices()).final(closing_strategy="partition"), "tumbling")
+    length = round(cut.sliding.total_seconds() * 1e3)
+
+    def slid(pane: dict[str, Any], state: Any) -> dict[str, Any]:
+        panes, window = windows.slid(state.get(_PANES, []), pane, length)
+        state.set(_PANES, panes)
+        return window
+
+    panes = slices.tumbling_window(
+        cut.step,
+        cut.lateness,
+        name=_PANES,
+        # Counted as late once, in the others.
+        on_late=lambda *_: False,
+    )
+    whole = panes.agg(value=Panes()).final(closing_strategy="partition")
+    shown(whole.apply(slid, stateful=True), "sliding")
 
 
 def _campaigns(

@@ -7,7 +7,7 @@ in another order gives the same state but for the words where there are more of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 BINS = 20
@@ -53,6 +53,40 @@ def add(state: State, verdict: Mapping[str, Any]) -> State:
         for word in verdict["words"]:
             _counted(state["words"], word)
     return state
+
+
+def merged(states: Sequence[State]) -> State:
+    """The state of one window that several stand side by side in."""
+    whole = empty()
+    for state in states:
+        whole["messages"] += state["messages"]
+        whole["threats"] += state["threats"]
+        whole["probability"] = [
+            one + other
+            for one, other in zip(whole["probability"], state["probability"], strict=True)
+        ]
+        for name in ("latency", "words"):
+            for key, count in state[name].items():
+                whole[name][key] = whole[name].get(key, 0) + count
+    most = sorted(whole["words"].items(), key=lambda item: (-item[1], item[0]))[:_WORDS]
+    return whole | {"words": dict(most)}
+
+
+def slid(panes: Sequence[State], pane: State, length: int) -> tuple[list[State], State]:
+    """A sliding window once another pane of it is whole.
+
+    Args:
+        panes: of the same source and category, in order: start, end and `value`, their state.
+        pane: that comes behind them.
+        length: of the window, in milliseconds.
+
+    Returns:
+        The panes to keep, and the window that ends with the last: start, end, and what is told.
+    """
+    start = pane["end"] - length
+    kept = [*(one for one in panes if one["start"] >= start), pane]
+    whole = merged([one["value"] for one in kept])
+    return kept, {"start": start, "end": pane["end"], "value": result(whole)}
 
 
 def result(state: State) -> State:
