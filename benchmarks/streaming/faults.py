@@ -260,6 +260,23 @@ def made_up(number: int) -> str:
     return f"{number}\n\n{' '.join(random.Random(number % 500).choices(_WORDS, k=40))}"
 
 
+def quick(folder: Path) -> Path:
+    """A bundle of n-grams on made-up texts: what is counted here is messages, not spam."""
+    import numpy as np
+
+    from rampart.bundle.build import assemble
+    from rampart.data.labelled import Labelled
+    from rampart.training.ngram import fit_ngram
+
+    target = folder / "bundle"
+    if not target.exists():
+        texts = [made_up(number) for number in range(400)]
+        labels = np.array([int("prize" in text) for text in texts], dtype=np.int8)
+        fit_ngram(texts, labels).save(folder / "ngram")
+        assemble(target, {"ngram": folder / "ngram"}, Labelled(texts, labels, texts))
+    return target
+
+
 def _again(one: Stream, broker: str = "") -> None:
     """Start another for each scorer that ended, as Kubernetes would."""
     alive = sum(scorer.process.poll() is None for scorer in one.scorers)

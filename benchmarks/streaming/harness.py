@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from rich.console import Console
+
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection, Topics, create_topics
 from rampart.streaming.events import RECEIVED, Received
@@ -21,6 +23,8 @@ from rampart.streaming.outlets import produce, producer
 from rampart.streaming.wire import Record, event, to_record
 
 SOURCE = "/harness"
+GUARANTEES = ("at-least-once", "exactly-once")
+console = Console(width=120)
 _STOP_SECONDS = 40.0
 
 

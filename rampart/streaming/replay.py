@@ -8,9 +8,10 @@ again, only what came since is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rampart.errors import EventError, StreamError
@@ -18,16 +19,17 @@ from rampart.streaming.attributes import time_of
 from rampart.streaming.connection import Connection, Topics, require
 from rampart.streaming.events import DeadLetter, Reason
 from rampart.streaming.letters import revived
-from rampart.streaming.outlets import produce, producer
-from rampart.streaming.wire import Record, data_of, from_record, record_of
+from rampart.streaming.outlets import produce, producer, too_large
+from rampart.streaming.wire import data_of, from_record, record_of
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer
+    from confluent_kafka import Consumer, KafkaError, Producer
 
 GROUP = "rampart-replay"
 _SECONDS = 30.0
 _WAIT = 0.5
 _AT_ONCE = 100
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Replayed:
     Attributes:
         fed: letters that were fed back.
         passed: that were not meant, or have been fed back too often.
-        unfit: that hold no bytes to feed back, or are of another topic.
+        unfit: that hold no bytes to feed back, are of another topic, or are too large for theirs
+            with what a replay adds to them.
     """
 
     fed: int
@@ -141,17 +144,23 @@ def replay(
         pending: list[tuple[Any, Letter | None]] = []
 
         def write() -> None:
+            nonlocal fed, unfit
             if not pending:
                 return
-            writer.begin_transaction()
-            for _, letter in pending:
-                if letter is not None:
-                    _produce(writer, topics.received, revived(letter.data))
+            written = [letter for _, letter in pending if letter is not None]
             ends = _behind([message for message, _ in pending])
-            writer.send_offsets_to_transaction(ends, consumer.consumer_group_metadata(), _SECONDS)
-            writer.commit_transaction(_SECONDS)
-            for _, letter in pending:
-                if letter is not None and on_letter is not None:
+            tries = 0
+            while (
+                failed := _written(writer, consumer, topics.received, written, ends)
+            ) is not None:
+                tries = 0 if failed.large else tries + 1
+                if tries >= _TRIES:
+                    raise failed.error
+                written = [letter for letter in written if letter.id not in failed.large]
+                unfit += len(failed.large)
+            fed += len(written)
+            for letter in written:
+                if on_letter is not None:
                     on_letter(letter)
             pending.clear()
 
@@ -165,7 +174,6 @@ def replay(
             )
             passed += not meant
             unfit += meant and not fits
-            fed += meant and fits
             pending.append((message, letter if meant and fits else None))
             if len(pending) >= _AT_ONCE:
                 write()
@@ -241,6 +249,41 @@ def _behind(messages: Collection[Any]) -> list[Any]:
     return [TopicPartition(topic, part, offset) for (topic, part), offset in last.items()]
 
 
-def _produce(writer: Any, topic: str, record: Record) -> None:
-    produce(writer, topic, record)
-    writer.poll(0)
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A transaction that was given up: what the broker said, and ids that are too large."""
+
+    error: Exception
+    large: frozenset[str]
+
+
+def _written(
+    writer: Producer, consumer: Consumer, topic: str, fed: Sequence[Letter], ends: Sequence[Any]
+) -> _Failed | None:
+    """Write letters back and mark them in one transaction; None where that went well.
+
+    Raises:
+        KafkaException: nothing can be written any more.
+    """
+    from confluent_kafka import KafkaException
+
+    large: set[str] = set()
+
+    def delivered(letter: Letter, error: KafkaError | None, _: object) -> None:
+        if error is not None and too_large(error):
+            large.add(letter.id)
+
+    writer.begin_transaction()
+    try:
+        for letter in fed:
+            produce(writer, topic, revived(letter.data), partial(delivered, letter))
+            writer.poll(0)
+        writer.send_offsets_to_transaction(list(ends), consumer.consumer_group_metadata(), _SECONDS)
+        writer.commit_transaction(_SECONDS)
+    except KafkaException as error:
+        if error.args[0].fatal():
+            raise
+        writer.abort_transaction(_SECONDS)
+        # What it said of each record is heard by then.
+        return _Failed(error, frozenset(large))
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -11,6 +12,7 @@ from rampart.cli import app
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection, Topics
 from rampart.streaming.events import Reason
+from rampart.streaming.outlets import produce, producer
 from rampart.streaming.replay import Choice, letters, replay
 from rampart.streaming.wire import Record
 
@@ -18,6 +20,13 @@ from rampart.streaming.wire import Record
 def wait(connection, topic, count):
     tally = Tally(connection, [topic])
     tally.until(count)
+    tally.close()
+
+
+def wait_records(connection, topic, count):
+    tally = Tally(connection, [topic])
+    while sum(tally.keys.values()) < count:
+        tally.read()
     tally.close()
 
 
@@ -71,11 +80,7 @@ def test_what_is_fed_back_and_bad_still_counts_its_replays_and_ends(buried):
     for round_, fed in enumerate((2, 2, 0)):
         assert replay(connection, topics, chosen).fed == fed
         if fed:
-            tally = Tally(connection, [topics.dead_letters])
-            wanted = 3 + 2 * (round_ + 1)
-            while sum(tally.keys.values()) < wanted:
-                tally.read()
-            tally.close()
+            wait_records(connection, topics.dead_letters, 3 + 2 * (round_ + 1))
     replays = sorted(one.data.replays for one in letters(connection, topics))
     assert replays == [0, 0, 0, 1, 1, 2, 2]
 
@@ -95,6 +100,30 @@ def test_what_can_be_scored_by_now_gets_its_verdict_by_a_replay(trial, texts):
         tally.until(1)
         tally.close()
     assert list(tally.keys) == ["long"]
+
+
+def test_what_is_too_large_to_come_back_holds_nothing_up(buried, texts):
+    connection, topics = buried.connection, buried.topics
+    # Of random bytes, which no compression makes smaller: the largest that the topic takes.
+    noise = random.Random(0).randbytes(2_000_000)
+    writer = producer(connection)
+    taken, refused, accepted = 1_900_000, 2_000_000, 0
+    while refused - taken > 1:
+        size = (taken + refused) // 2
+        errors = []
+        record = Record(b"large", noise[:size], [("x", b"y")])
+        produce(writer, topics.received, record, lambda error, _, to=errors: to.append(error))
+        writer.flush()
+        if errors[0] is None:
+            taken, accepted = size, accepted + 1
+        else:
+            refused = size
+    buried.start()
+    wait_records(connection, topics.dead_letters, 3 + accepted)
+    done = replay(connection, topics, Choice())
+    # The last that was taken is; so are those that lack less than the header takes.
+    assert 1 <= done.unfit <= accepted
+    assert done.fed + done.unfit == 3 + accepted
 
 
 def test_the_command_line_shows_letters_and_feeds_them_back(buried, broker, capsys):
