@@ -23,6 +23,7 @@ from rampart.streaming.outlets import produce, producer
 from rampart.streaming.wire import Record, event, to_record
 
 SOURCE = "/harness"
+PARTITIONS = 12
 GUARANTEES = ("at-least-once", "exactly-once")
 console = Console(width=120)
 _STOP_SECONDS = 40.0

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.corpus import messages
-from benchmarks.streaming.harness import GUARANTEES, Feed, Stream, Tally, console, message, stream
+from benchmarks.streaming.harness import PARTITIONS, Feed, Stream, Tally, console, message, stream
 from benchmarks.streaming.peer import answered
 from broker.local import running
 from rampart.cli.console import columns
@@ -26,7 +27,14 @@ from rampart.streaming.wire import Record, from_record
 
 PICTURE = Path("docs/pictures/stream-latency.svg")
 LOADS = (0.25, 0.5, 0.75, 0.9)
+SCORERS: dict[str, tuple[Any, ...]] = {
+    "a scorer, at least once": (1,),
+    "a scorer, exactly once": (1, "--guarantee", "exactly-once"),
+    "two scorers of a thread each, at least once": (2, "--threads", "1"),
+}
+"""Who is measured: how many of a group, and what each is told. The loads are of the first's."""
 _WARM = 200
+_SHARE_SECONDS = 5.0
 _ALONE = "the engine alone, its batcher kept full"
 
 
@@ -36,9 +44,9 @@ def latency(folder: Path, bundle: Path, mails: int, seconds: float, rounds: int)
     found: dict[str, list[float]] = {}
     for number in range(rounds):
         found.setdefault(_ALONE, []).append(_limit(bundle, texts))
-        for guarantee in GUARANTEES:
-            with _scoring(folder, f"{guarantee}-{number}", bundle, guarantee) as one:
-                found.setdefault(f"scorer, {guarantee}", []).append(_capacity(one, texts))
+        for name, (scorers, *more) in SCORERS.items():
+            with _scoring(folder, f"{len(found)}-{number}", bundle, *more, scorers=scorers) as one:
+                found.setdefault(name, []).append(_capacity(one, texts))
         with running(folder / f"kafka-peer-{number}") as broker:
             rate = answered(broker.address, folder, bundle, texts, _WARM, os.cpu_count() or 1)
             found.setdefault("MLServer's Kafka server", []).append(rate)
@@ -47,7 +55,7 @@ def latency(folder: Path, bundle: Path, mails: int, seconds: float, rounds: int)
     for name, rates in found.items():
         table.add_row(name, _spread(rates), f"{float(np.median(rates)) / limit:.0%}")
     console.print(table)
-    capacity = float(np.median(found[f"scorer, {GUARANTEES[0]}"]))
+    capacity = float(np.median(found[next(iter(SCORERS))]))
     table = columns("Latency against load", ">load", ">mails/s", ">p50 ms", ">p95", ">p99", ">most")
     points = []
     for load in LOADS:
@@ -147,14 +155,17 @@ def _latencies(
 
 @contextmanager
 def _scoring(
-    folder: Path, name: str, bundle: Path, guarantee: str = GUARANTEES[0]
+    folder: Path, name: str, bundle: Path, *more: str, scorers: int = 1
 ) -> Iterator[Stream]:
-    arguments = ["--bundle", str(bundle), "--guarantee", guarantee]
+    """Scorers of one group, each with its share of the partitions, on a broker of their own."""
+    arguments = ["--bundle", str(bundle), *more]
     with (
         running(folder / f"kafka-{name}") as broker,
-        stream(broker.address, name, folder / name, arguments) as one,
+        stream(broker.address, name, folder / name, arguments, partitions=PARTITIONS) as one,
     ):
-        one.start()
+        for _ in range(scorers):
+            one.start()
+        time.sleep(_SHARE_SECONDS * (scorers - 1))
         yield one
 
 

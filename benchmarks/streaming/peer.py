@@ -11,13 +11,12 @@ from pathlib import Path
 from benchmarks.serving.peers.work import CASCADE
 from benchmarks.serving.processes import Server, running
 from benchmarks.serving.servers import mlserver
-from benchmarks.streaming.harness import Feed, Tally
+from benchmarks.streaming.harness import PARTITIONS, Feed, Tally
 from rampart.errors import StreamError
 from rampart.streaming.connection import Connection
 from rampart.streaming.wire import Record
 
 ENVIRONMENTS = Path("build/benchmarks/serving")
-_PARTITIONS = 4
 _START_SECONDS = 90.0
 _INPUT, _OUTPUT = "mlserver-input", "mlserver-output"
 
@@ -40,7 +39,8 @@ def answered(
     """
     connection = Connection(bootstrap=broker)
     with _serving(connection, folder, bundle, threads) as server:
-        feed = Feed(connection, _INPUT)
+        # Its client reads what needs no library beside it.
+        feed = Feed(connection, _INPUT, compression_type="gzip")
         tally = Tally(connection, [_OUTPUT])
         # It reads from where the topic ends when it comes, and says of nothing when that is.
         deadline = time.monotonic() + _START_SECONDS
@@ -64,7 +64,7 @@ def _serving(connection: Connection, folder: Path, bundle: Path, threads: int) -
     from confluent_kafka.cimpl import NewTopic
 
     admin = AdminClient(connection.client())
-    wanted = [NewTopic(name, num_partitions=_PARTITIONS) for name in (_INPUT, _OUTPUT)]
+    wanted = [NewTopic(name, num_partitions=PARTITIONS) for name in (_INPUT, _OUTPUT)]
     for made in admin.create_topics(wanted).values():
         made.result()
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)

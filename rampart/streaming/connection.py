@@ -122,7 +122,7 @@ def create_topics(
     Args:
         connection: to the cluster, as somebody who may.
         topics: their names.
-        partitions: of each but those of dead letters and of figures, which have one.
+        partitions: of each but those of retries, of dead letters and of figures, which have one.
         replicas: of each partition.
         days: that records are kept.
         max_bytes: of a received record.
@@ -139,7 +139,9 @@ def create_topics(
 
     admin = AdminClient(connection.client())
     there = existing(connection)
-    few = {topics.dead_letters, topics.windows, topics.campaigns}
+    # Of what comes again one partition each: a group shares out partitions by their number alone,
+    # and a member that has those of retries has so many fewer of what is received.
+    few = {topics.dead_letters, topics.windows, topics.campaigns, *topics.retries}
     # What comes again has a few headers more, and a letter is in base 64.
     limit = dict.fromkeys(topics.retries, str(max_bytes + 100_000))
     limit[topics.dead_letters] = str(int(max_bytes * _LETTER) + 100_000)

@@ -59,18 +59,16 @@ def producer(connection: Connection, **settings: Any) -> Producer:
     """
     from confluent_kafka import Producer
 
-    return Producer(
-        connection.client(
-            enable_idempotence=True,
-            acks="all",
-            compression_type="lz4",
-            linger_ms=2,
-            # As Java's clients have it, so that a key has the same partition for all.
-            partitioner="murmur2_random",
-            message_max_bytes=16_000_000,
-            **settings,
-        )
-    )
+    usual = {
+        "enable_idempotence": True,
+        "acks": "all",
+        "compression_type": "lz4",
+        "linger_ms": 2,
+        # As Java's clients have it, so that a key has the same partition for all.
+        "partitioner": "murmur2_random",
+        "message_max_bytes": 16_000_000,
+    }
+    return Producer(connection.client(**usual | settings))
 
 
 def produce(

@@ -10,6 +10,7 @@ import time
 
 import httpx
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from benchmarks.streaming.harness import Feed, Tally, message
 from benchmarks.streaming.proxy import Relay
@@ -89,6 +90,32 @@ def test_scorers_that_come_and_go_lose_and_repeat_nothing(trial, texts, guarante
     assert "ERROR" not in noise
     # What goes in order hands over what it finished.
     assert tally.repeats == 0
+
+
+def test_who_joins_gets_a_share_of_what_is_received(trial):
+    with trial(partitions=12) as stream:
+        for members in (1, 2, 3):
+            stream.start()
+            deadline = time.monotonic() + 40
+            # By number: who has the retries' three has so many fewer.
+            while not even(shares := received(stream), members):
+                assert time.monotonic() < deadline, shares
+                time.sleep(0.3)
+
+
+def even(shares, members):
+    return len(shares) == members and sum(shares) == 12 and max(shares) - min(shares) <= 3
+
+
+def received(stream):
+    """How many partitions of what is received each scorer has at this moment."""
+    admin = AdminClient(stream.connection.client())
+    [asked] = admin.describe_consumer_groups(["rampart-scorer"]).values()
+    # A broker that has just started knows of no group yet.
+    return [
+        sum(one.topic == stream.topics.received for one in member.assignment.topic_partitions)
+        for member in ([] if asked.exception() else asked.result().members)
+    ]
 
 
 @GUARANTEES
