@@ -28,6 +28,7 @@ from benchmarks.streaming.latency import latency
 from benchmarks.streaming.poison import poisoned
 from rampart.cli.console import columns
 
+LOADS = (0.25, 0.5, 0.75, 0.9)
 BUNDLE = Path("build/demo/bundle")
 _PARTS = ("latency", "faults", "poison", "day")
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLE, help="that scores")
     parser.add_argument("--mails", type=int, default=3_000, help="of the corpus, for latency")
     parser.add_argument("--seconds", type=float, default=40.0, help="at each load")
+    parser.add_argument("--loads", type=float, nargs="*", default=LOADS, help="of the capacity")
     parser.add_argument("--count", type=int, default=100_000, help="messages for faults and poison")
     parser.add_argument("--rounds", type=int, default=3, help="of capacity and limit")
     parser.add_argument("--faults", nargs="*", choices=list(FAULTS), default=list(FAULTS))
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if "latency" in given.parts:
-            latency(folder, given.bundle, given.mails, given.seconds, given.rounds)
+            latency(folder, given.bundle, given.mails, given.seconds, given.rounds, given.loads)
         if "faults" in given.parts:
             faults(folder, given.count, given.faults)
         if "poison" in given.parts:

@@ -26,7 +26,6 @@ from rampart.streaming.scoring import EngineScorer
 from rampart.streaming.wire import Record, from_record
 
 PICTURE = Path("docs/pictures/stream-latency.svg")
-LOADS = (0.25, 0.5, 0.75, 0.9)
 SCORERS: dict[str, tuple[Any, ...]] = {
     "a scorer, at least once": (1,),
     "a scorer, exactly once": (1, "--guarantee", "exactly-once"),
@@ -38,14 +37,16 @@ _SHARE_SECONDS = 5.0
 _ALONE = "the engine alone, its batcher kept full"
 
 
-def latency(folder: Path, bundle: Path, mails: int, seconds: float, rounds: int) -> None:
-    """Capacity beside the engine's limit, and latency against the load."""
+def latency(
+    folder: Path, bundle: Path, mails: int, seconds: float, rounds: int, loads: Sequence[float]
+) -> None:
+    """Capacity beside the engine's limit, and latency against the loads; drawn where there are some."""
     texts: list[str] = messages()["text"].sample(mails, random_state=0).tolist()
     found: dict[str, list[float]] = {}
     for number in range(rounds):
         found.setdefault(_ALONE, []).append(_limit(bundle, texts))
-        for name, (scorers, *more) in SCORERS.items():
-            with _scoring(folder, f"{len(found)}-{number}", bundle, *more, scorers=scorers) as one:
+        for place, (name, (scorers, *more)) in enumerate(SCORERS.items()):
+            with _scoring(folder, f"{place}-{number}", bundle, *more, scorers=scorers) as one:
                 found.setdefault(name, []).append(_capacity(one, texts))
         with running(folder / f"kafka-peer-{number}") as broker:
             rate = answered(broker.address, folder, bundle, texts, _WARM, os.cpu_count() or 1)
@@ -56,9 +57,21 @@ def latency(folder: Path, bundle: Path, mails: int, seconds: float, rounds: int)
         table.add_row(name, _spread(rates), f"{float(np.median(rates)) / limit:.0%}")
     console.print(table)
     capacity = float(np.median(found[next(iter(SCORERS))]))
+    if loads:
+        _against(folder, bundle, texts, capacity, seconds, loads)
+
+
+def _against(
+    folder: Path,
+    bundle: Path,
+    texts: Sequence[str],
+    capacity: float,
+    seconds: float,
+    loads: Sequence[float],
+) -> None:
     table = columns("Latency against load", ">load", ">mails/s", ">p50 ms", ">p95", ">p99", ">most")
     points = []
-    for load in LOADS:
+    for load in loads:
         with _scoring(folder, f"load-{load}", bundle) as one:
             taken = _latencies(one, texts, load * capacity, seconds) * 1e3
         p50, p95, p99 = (float(np.quantile(taken, at)) for at in (0.5, 0.95, 0.99))
@@ -69,9 +82,9 @@ def latency(folder: Path, bundle: Path, mails: int, seconds: float, rounds: int)
         )  # fmt: skip
     console.print(table)
     with plot("From a message being written to its verdict being read") as (axes, svg):
-        loads = [load * 100 for load, _, _ in points]
-        axes.plot(loads, [p50 for _, p50, _ in points], "o-", color=AGAINST, label="median")
-        axes.plot(loads, [p99 for _, _, p99 in points], "s--", color=FOR, label="99 in 100")
+        shares = [load * 100 for load, _, _ in points]
+        axes.plot(shares, [p50 for _, p50, _ in points], "o-", color=AGAINST, label="median")
+        axes.plot(shares, [p99 for _, _, p99 in points], "s--", color=FOR, label="99 in 100")
         axes.set_xlabel(f"load, % of {capacity:.0f} mails a second")
         axes.set_ylabel("milliseconds")
         axes.set_ylim(bottom=0)

@@ -27,7 +27,7 @@ _LATEST = "latest"
 
 
 class State(Protocol):
-    """Where campaigns are kept: a dictionary, or a store that survives a restart."""
+    """Where campaigns are kept: a store that survives a restart."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """What is kept by the key."""
@@ -37,25 +37,6 @@ class State(Protocol):
 
     def delete(self, key: str) -> None:
         """Forget it."""
-
-
-class Memory:
-    """State in memory, for those who only look."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """What is kept by the key."""
-        return self.kept.get(key, default)
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self.kept[key] = value
-
-    def delete(self, key: str) -> None:
-        """Forget it."""
-        self.kept.pop(key, None)
 
 
 def assign(state: State, verdict: dict[str, Any]) -> dict[str, Any] | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.streaming.analytics import campaigns, windows
-from rampart.streaming.analytics.campaigns import Memory
 from rampart.streaming.sketching import sketch
 
 HOUR = 3_600_000
@@ -31,6 +31,22 @@ WORDS = [
     "xi",
     "omicron",
 ]
+
+
+class Memory:
+    """A store that forgets everything with the test."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = value
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
 
 
 def slimmed(number: int, text: str = "", *, at: int = 0, threat: bool = True) -> dict[str, object]:
@@ -56,6 +72,28 @@ def test_a_windows_state_does_not_depend_on_the_order(order: list[int]) -> None:
     assert json.loads(json.dumps(one)) == one
     assert windows.result(one)["messages"] == 40
     assert windows.result(one)["threat_share"] == pytest.approx(14 / 40)
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=60))
+def test_an_hour_of_panes_is_what_a_window_of_an_hour_would_be(minutes: list[int]) -> None:
+    """Each message falls into one of twelve panes of five minutes."""
+    whole, panes = windows.empty(), {}
+    for number, place in enumerate(minutes):
+        windows.add(whole, slimmed(number, threat=number % 3 == 0))
+        pane = panes.setdefault(place, windows.empty())
+        windows.add(pane, slimmed(number, threat=number % 3 == 0))
+    length, step = HOUR, HOUR // 12
+    kept: list[Any] = []
+    for place in sorted(panes):
+        pane = {"start": place * step, "end": (place + 1) * step, "value": panes[place]}
+        kept, window = windows.slid(kept, pane, length)
+    assert window["end"] - window["start"] == length
+    assert window["value"] == windows.result(whole)
+    # An hour later none of it is left.
+    far = {"start": 24 * step, "end": 25 * step, "value": windows.empty()}
+    kept, window = windows.slid(kept, far, length)
+    assert [one["start"] for one in kept] == [24 * step]
+    assert window["value"]["messages"] == 0
 
 
 def test_a_windows_state_stays_small() -> None:
