@@ -46,6 +46,7 @@ class Analytics:
             "--state", str(folder / "state"), "--table", str(folder / "table"),
             "--http-port", "0", "--commit-seconds", "0.5", *arguments,
         ]  # fmt: skip
+        self.table = folder / "table"
         self.log = folder / "analytics.log"
         self.process: subprocess.Popen[str] | None = None
         self.url = ""

@@ -187,7 +187,10 @@ class Calls:
         suspects, self._suspects = self._suspects, []
         error = probe.exception()
         if error is not None:
-            yield from self._outage(tuple(one for one, _ in suspects), error)
+            self.breaker.trip()
+            # Each was asked about alone, so that each is judged alone, whatever failed beside it.
+            for one, _ in reversed(suspects):
+                yield from self._outage((one,), error)
             return
         if self.breaker.closed:
             for one, fault in suspects:

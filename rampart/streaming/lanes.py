@@ -69,8 +69,8 @@ class Lane:
         written: handed over to be written, in the same order.
         next_offset: behind all that is durable; None where nothing is.
         marked: the offset that was marked as read last.
-        wake: seconds since 1970 when its first entry is due, where it is not.
-        rewind: the first offset behind that one, which was read and is not held.
+        wake: seconds since 1970 when its next record is due, where it is not.
+        rewind: the offset of that record, which was read and is not held.
         paused: whether the broker is asked for no more of it; None where nobody knows, for a
             client keeps it paused that comes back after it was lost.
         gone: whether somebody else reads it now.

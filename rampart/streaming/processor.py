@@ -173,15 +173,20 @@ class Processor:
             return
         offset = int(message.offset() or 0)
         if lane.wake:
-            # It is read again when its time has come: what sleeps takes no memory from the others.
+            # What sleeps takes no memory from the others.
             lane.rewind = offset if lane.rewind is None else min(lane.rewind, offset)
             return
         record, broken = record_of(message)
+        origin = Origin.model_construct(topic=place[0], partition=place[1], offset=offset)
+        retried = place[0] != self._topics.received
+        past = passage(record, origin, retried=retried)
+        if retried and not broken and past.due > time.time():
+            # What is behind it is due later still; it is read again when its time has come.
+            lane.wake, lane.rewind = past.due, offset
+            return
         _, stamp = message.timestamp()
         size = _ENTRY_BYTES + 2 * (len(record.value or b"") + len(record.key or b""))
         size += 2 * header_bytes(record.headers) + _HEADER_OBJECT_BYTES * len(record.headers)
-        origin = Origin.model_construct(topic=place[0], partition=place[1], offset=offset)
-        retried = place[0] != self._topics.received
         entry = Entry(
             lane,
             offset,
@@ -189,16 +194,13 @@ class Processor:
             size,
             datetime.fromtimestamp(min(max(stamp, 0), _LATEST_MS) / 1e3, UTC),
             time.monotonic(),
-            passage(record, origin, retried=retried),
+            past,
         )
         lane.entries.append(entry)
         self._load.add(entry)
         self.figures.read.labels(place[0]).inc()
         if broken:
             self._outcomes.bury(entry, Reason.BAD_ENVELOPE, broken)
-        elif retried and entry.past.due > time.time():
-            # What is behind it is due later still.
-            lane.wake = entry.past.due
         else:
             self._read(entry)
 
@@ -234,9 +236,6 @@ class Processor:
             if not lane.wake or lane.wake > now:
                 continue
             lane.wake = 0.0
-            for entry in lane.entries:
-                if not entry.begun and entry.output is None:
-                    self._read(entry)
             if lane.rewind is not None:
                 self._consumer.seek(TopicPartition(*lane.place, lane.rewind))
                 lane.rewind = None

@@ -11,7 +11,7 @@ from typing import Protocol
 from cloudevents.http import CloudEvent
 
 from rampart.data.mail import parse
-from rampart.errors import EventError
+from rampart.errors import EventError, OverloadedError
 from rampart.inference.batching import Batcher
 from rampart.inference.engine import WARM_UP, Engine
 from rampart.inference.options import ScoreOptions
@@ -66,6 +66,10 @@ class Scorer(Protocol):
     def calls(self) -> int:
         """Calls that may be unanswered at once."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether calls are still being answered."""
+
     def submit(self, texts: Sequence[str]) -> Future[Scores]:
         """The verdicts on the texts, once they are there.
 
@@ -107,6 +111,11 @@ class EngineScorer:
         self._options = ScoreOptions(top_k)
         self._batcher = Batcher(engine.begin, waiting=calls, tokens=tokens, on_batch=on_batch)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the batcher's threads are."""
+        return self._batcher.alive
+
     def submit(self, texts: Sequence[str]) -> Future[Scores]:
         """The verdicts on the texts, once they are there."""
         answer: Future[Scores] = Future()
@@ -118,7 +127,10 @@ class EngineScorer:
             else:
                 answer.set_result(Scores(done.result(), self._about))
 
-        self._batcher.submit(texts, self._options).add_done_callback(answered)
+        try:
+            self._batcher.submit(texts, self._options).add_done_callback(answered)
+        except OverloadedError as error:
+            answer.set_exception(error)
         return answer
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from rampart.streaming.lanes import Entry, Lane, Output
 from rampart.streaming.outlets import Shrink, offsets, produce, producer, too_large
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaError, Producer
+    from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 _log = logging.getLogger("rampart.stream")
 _FLUSH_SECONDS = 30.0
@@ -50,6 +50,7 @@ class ExactlyOnce:
         self._taken: list[tuple[Entry, Output]] = []
         self._first = 0.0
         self._failed = 0
+        self._shrunk = False
         self._producer: Producer | None = None
         self._begin()
 
@@ -64,10 +65,11 @@ class ExactlyOnce:
 
     def turn(self, lanes: Collection[Lane]) -> None:
         """Write what was taken where it is enough, or has waited long enough."""
-        if self._producer is None:
+        now = monotonic()
+        if self._producer is None and now >= self._first:
             self._renew(lanes)
-        due = monotonic() - self._first >= _TRANSACTION_SECONDS
-        if self._taken and (due or len(self._taken) >= _TRANSACTION_RECORDS):
+        full = len(self._taken) >= _TRANSACTION_RECORDS and now >= self._first
+        if self._taken and (full or now - self._first >= _TRANSACTION_SECONDS):
             self._write()
 
     def flush(self, seconds: float) -> None:
@@ -146,20 +148,22 @@ class ExactlyOnce:
                 self._failed = _RENEWALS
             else:
                 entry.output = smaller
+                self._shrunk = True
 
     def _abort(self, writer: Producer, cause: KafkaError, lanes: Collection[Lane]) -> None:
         """Nothing of it was written: it is written again, where it is still ours."""
         from confluent_kafka import KafkaException
 
         _log.warning("A transaction failed and is written again: %s", cause.str())
-        self._failed += 1
+        # Where something was made smaller the next will go better; that comes to an end by itself.
+        self._failed = 0 if self._shrunk and self._failed < _RENEWALS else self._failed + 1
+        self._shrunk = False
         if self._failed >= _RENEWALS:
             raise StreamError(
                 f"Transactions cannot be gone on with: {cause.str()}.",
                 "Nothing of the last one is seen; whoever starts next reads it again.",
             )
-        # Not at once again: a broker that refuses is not helped by being asked more.
-        self._first = monotonic() + min(self._failed * _TRANSACTION_SECONDS, _FLUSH_SECONDS)
+        self._rest()
         if not cause.fatal():
             try:
                 writer.abort_transaction(_TRANSACTION_CALL_SECONDS)
@@ -187,6 +191,7 @@ class ExactlyOnce:
         try:
             self._begin()
             marks = self._consumer.committed(places, timeout=_TRANSACTION_CALL_SECONDS)
+            _check(marks)
         except (StreamError, KafkaException) as error:
             self._producer = None
             self._failed += 1
@@ -195,14 +200,24 @@ class ExactlyOnce:
                     f"Transactions cannot be gone on with: {error}",
                     "Nothing of the last one is seen; whoever starts next reads it again.",
                 ) from None
-            return
-        if any(mark.error is not None for mark in marks):
-            self._producer = None
+            self._rest()
             return
         known = {(mark.topic, mark.partition): mark.offset for mark in marks}
         for lane in lanes:
             lane.take_back()
             lane.pass_over(known[lane.place])
+
+    def _rest(self) -> None:
+        """Not at once again: a broker that refuses is not helped by being asked more."""
+        self._first = monotonic() + min(self._failed * _TRANSACTION_SECONDS, _FLUSH_SECONDS)
+
+
+def _check(marks: Collection[TopicPartition]) -> None:
+    from confluent_kafka import KafkaException
+
+    for mark in marks:
+        if mark.error is not None:
+            raise KafkaException(mark.error)
 
 
 def _commit(writer: Producer) -> None:

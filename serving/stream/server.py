@@ -26,6 +26,7 @@ from serving.stream.app import Sink, application
 from serving.stream.settings import StreamSettings
 
 _STUCK_SECONDS = 120.0
+_DEAD = "what computes has ended"
 _log = logging.getLogger("rampart.stream")
 
 
@@ -105,6 +106,8 @@ def _read(
     )
 
     def alive() -> str:
+        if not scorer.alive:
+            return _DEAD
         stuck = processor.stuck
         return f"it has stood still for {stuck:.0f} s" if stuck > _STUCK_SECONDS else ""
 
@@ -130,7 +133,10 @@ def _listen(
     def ready() -> str:
         return "it is told to stop" if stopped.is_set() else ""
 
-    app = application(figures.registry, ready=ready, alive=lambda: "", sink=sink)
+    def alive() -> str:
+        return "" if scorer.alive else _DEAD
+
+    app = application(figures.registry, ready=ready, alive=alive, sink=sink)
     with answering(settings.host, settings.http_port, app) as address:
         say(f"Scoring events that are sent to {address}/")
         stopped.wait()

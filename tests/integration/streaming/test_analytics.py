@@ -18,6 +18,7 @@ from benchmarks.streaming.analysed import (
     records,
     verdicts,
 )
+from benchmarks.streaming.analysed import rows as rows_of
 from benchmarks.streaming.harness import Feed, Tally
 
 pytestmark = [pytest.mark.stream, pytest.mark.slow]
@@ -206,10 +207,11 @@ def test_percentiles_and_words_are_within_what_is_said_of_them(trial, analytics)
         assert [(word["text"], word["messages"]) for word in one["words"]] == best
 
 
-def test_who_comes_too_late_is_counted_and_changes_no_window(trial, analytics):
+@pytest.mark.parametrize("seconds", [60, 3_600])
+def test_who_comes_too_late_is_counted_and_changes_no_window(trial, analytics, seconds):
     made = verdicts(600, 7, late=0)
     with trial(partitions=1) as stream:
-        follower = analytics(stream, "--lateness-seconds", "60")
+        follower = analytics(stream, "--lateness-seconds", str(seconds))
         follower.start()
         feed = feed_of(stream)
         late = [
@@ -232,6 +234,38 @@ def test_who_comes_too_late_is_counted_and_changes_no_window(trial, analytics):
     assert {(one["source"], one["category"], one["start"]): one["messages"] for one in found} == {
         place: counts[0] for place, counts in expected.items()
     }
+
+
+def test_panes_that_close_at_once_make_their_hours_in_order(trial, analytics):
+    """Though one of them lies in the store, and the other still in what is to be stored."""
+    first, second, last = (
+        verdicts(1, 0, late=0)[0].model_copy(
+            update={"message": name, "received": BASE + at, "scored": BASE + at}
+        )
+        for name, at in (
+            ("first", timedelta(minutes=1)),
+            ("second", timedelta(minutes=6)),
+            ("last", timedelta(hours=9)),
+        )
+    )
+    with trial(partitions=1) as stream:
+        follower = analytics(stream, "--commit-seconds", "3")
+        follower.start()
+        feed = feed_of(stream)
+        feed.all(records([first]))
+        deadline = time.monotonic() + 60
+        # A row of the table is there once it is stored.
+        while rows_of(follower.table) < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        feed.all(records([second, last]))
+        told = follow(
+            stream,
+            stream.topics.windows,
+            lambda found: sum(one["kind"] == "sliding" for one in found) >= 2,
+        )
+    hours = [one["messages"] for one in told if one["kind"] == "sliding"]
+    assert hours == [1, 2]
 
 
 def test_what_is_no_verdict_is_passed_over(trial, analytics):

@@ -172,6 +172,48 @@ def test_a_text_that_is_under_way_in_every_outage_is_suspected_in_the_end(clock)
     assert kinds(back) == {0: "scored", 1: "passing", 2: "scored"}
 
 
+def test_texts_that_fail_beside_the_one_that_is_to_blame_do_not_shield_it(clock):
+    # It hangs the predictor: whatever is asked meanwhile fails too, and so does the probe.
+    class Hung(Scripted):
+        def __init__(self):
+            super().__init__(texts=1, calls=4)
+            self.waiting = []
+
+        def submit(self, texts):
+            self.asked.append(list(texts))
+            self.waiting.append((list(texts), Future()))
+            return self.waiting[-1][1]
+
+        def end(self):
+            hung = any(texts == ["bad"] for texts, _ in self.waiting)
+            for texts, future in self.waiting:
+                if hung:
+                    future.set_exception(TimeoutError())
+                else:
+                    future.set_result(Scores([verdict(text) for text in texts], ABOUT))
+            # What is asked right after it still finds it hung.
+            self.waiting = []
+            return hung
+
+    scorer = Hung()
+    one = calls(scorer, clock)
+    for pair in given("a", "b", "bad", "c"):
+        one.add(*pair)
+    back = []
+    for _ in range(200):
+        one.ask()
+        if scorer.end():
+            back += one.come_back()
+            # The probe that was sent for it.
+            for _, future in scorer.waiting:
+                future.set_exception(TimeoutError())
+            scorer.waiting = []
+        back += one.come_back()
+        clock.now += 60
+    assert sorted(kinds(back)) == [0, 1, 2, 3]
+    assert kinds(back)[2] == "passing"
+
+
 def test_what_belongs_to_another_by_now_is_not_asked_about(clock):
     scorer = Scripted()
     one = calls(scorer, clock)
