@@ -40,7 +40,7 @@ _ALONE = "the engine alone, its batcher kept full"
 def latency(
     folder: Path, bundle: Path, mails: int, seconds: float, rounds: int, loads: Sequence[float]
 ) -> None:
-    """Capacity beside the engine's limit, and latency against loads, drawn, where there are some."""
+    """Capacity beside the engine's limit; latency against loads, drawn, where there are some."""
     texts: list[str] = messages()["text"].sample(mails, random_state=0).tolist()
     found: dict[str, list[float]] = {}
     for number in range(rounds):
