@@ -162,6 +162,11 @@ def application(
         producer_extra_config={
             "logger": logging.getLogger("rampart.kafka"),
             "transactional.id": f"{group}-{state.resolve().name}",
+            # What is brought together in one partition is read by the batch: so they are large, and
+            # small on the wire.
+            "compression.type": "zstd",
+            "linger.ms": 200,
+            "batch.num.messages": 2_000,
         },
     )
     verdicts = app.topic(
