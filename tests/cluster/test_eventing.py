@@ -14,7 +14,7 @@ import pytest
 from rampart.streaming.connection import Topics
 from rampart.streaming.events import MODELS
 from tests.cluster.conftest import Kubectl, items
-from tests.cluster.resources import ROOT, Document, read
+from tests.cluster.resources import MANIFESTS, ROOT, Document, read
 from tests.node.stream import grants
 
 pytestmark = pytest.mark.cluster
@@ -30,7 +30,7 @@ DURATION = re.compile(r"^PT(\d+(\.\d+)?)S$")
 @pytest.fixture
 def kept(kubectl: Kubectl, namespace: str) -> dict[tuple[str, str], Document]:
     """What is there once manifests/eventing is applied: by kind and name."""
-    given = [one for path in sorted(FOLDER.glob("*.yaml")) for one in read(path)]
+    given = [one for path in MANIFESTS if path.parent == FOLDER for one in read(path)]
     kubectl("apply", "--server-side", "--validate=strict", "-n", namespace, "-f", "-", input=given)
     found = items(kubectl("-n", namespace, "get", KINDS, "-o", "json"))
     return {(one["kind"], one["metadata"]["name"]): one for one in found}

@@ -158,6 +158,9 @@ def application(
             # read of one before the others makes their messages late.
             "fetch.message.max.bytes": _AT_ONCE_BYTES,
             "queued.min.messages": 1,
+            # And soon more: by default a second is waited, in which what is brought together in one
+            # partition falls behind the many that it comes from.
+            "fetch.queue.backoff.ms": 10,
         },
         producer_extra_config={
             "logger": logging.getLogger("rampart.kafka"),
