@@ -147,18 +147,18 @@ def verdicts(
     return [verdict for _, verdict in sorted(made, key=lambda one: one[0])]
 
 
-def closers(number: int = 0, hours: float = 12) -> list[Verdict]:
+def closers(hours: float = 12) -> list[Verdict]:
     """So much later that every window before is closed: one for each source and category."""
     [verdict] = verdicts(1, 0)
     return [
         verdict.model_copy(
             update={
-                "message": f"flush-{number}-{source}-{category}",
+                "message": f"flush-{source}-{category}",
                 "sketch": "",
                 "source": source,
                 "category": category,
-                "received": BASE + timedelta(hours=hours + number),
-                "scored": BASE + timedelta(hours=hours + number),
+                "received": BASE + timedelta(hours=hours),
+                "scored": BASE + timedelta(hours=hours),
             }
         )
         for source in SOURCES

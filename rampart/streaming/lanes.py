@@ -40,7 +40,6 @@ class Entry:
         timestamp: of the record.
         taken: when it was read, by the monotonic clock.
         past: what it has been through.
-        begun: whether anything was made of it.
         outages: that it was under way in.
         output: what becomes of it, once that is known.
         durable: whether that is written.
@@ -53,7 +52,6 @@ class Entry:
     timestamp: datetime
     taken: float
     past: Passage
-    begun: bool = False
     outages: int = 0
     output: Output | None = None
     durable: bool = False

@@ -61,7 +61,6 @@ class Outcomes:
 
     def read(self, entry: Entry) -> Message | None:
         """The message in a record; None where there is none, and it is a dead letter."""
-        entry.begun = True
         record = entry.record
         if (
             len(record.key or b"") > MOST_KEY_BYTES

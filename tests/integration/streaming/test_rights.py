@@ -12,6 +12,7 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from benchmarks.streaming.analysed import Analytics
 from benchmarks.streaming.harness import Tally, stream
 from broker.local import Broker, running
 from rampart.streaming.connection import Connection, Topics, create_topics, existing
@@ -103,16 +104,13 @@ def test_each_service_works_with_what_it_is_granted(strict, certificates, other_
         strict.address, "mail", tmp_path / "logs", ["--bundle", str(other_bundle), *scorer]
     ) as one:
         one.start("--identity", "rampart-scorer-one", broker=address(strict))
-        command = [
-            sys.executable, "-m", "serving.stream", "analytics", *common,
-            *options(certificates, "rampart-analytics"), "--state", str(tmp_path / "state"),
-            "--commit-seconds", "0.5", "--tumbling-seconds", "1", "--lateness-seconds", "0",
-            "--http-port", "0",
-        ]  # fmt: skip
-        log = (tmp_path / "analytics.log").open("w")
-        analytics = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            assert analytics.stdout.readline().startswith("Following")
+        # Of two that say the same the last is taken: it comes by TLS, in the group that is granted.
+        analytics = Analytics(
+            one, tmp_path, *common, *options(certificates, "rampart-analytics"),
+            "--analytics-group", "rampart-analytics",
+            "--tumbling-seconds", "1", "--lateness-seconds", "0",
+        )  # fmt: skip
+        with analytics.running():
             mail = connection(strict, certificates, "rampart-mail")
             assert send(mail, "m", 100, 40) == 100
             watched = Tally(
@@ -125,14 +123,9 @@ def test_each_service_works_with_what_it_is_granted(strict, certificates, other_
             closed = Tally(one.connection, [Topics().windows])
             closed.until(1)
             closed.close()
-        finally:
-            analytics.terminate()
-            analytics.wait(60)
-            analytics.stdout.close()
-            log.close()
         assert one.scorers[0].stop() == 0
         assert "ERROR" not in one.said()
-        assert "authoriz" not in (tmp_path / "analytics.log").read_text().lower()
+        assert "authoriz" not in analytics.log.read_text().lower()
 
 
 def test_an_operator_feeds_letters_back(strict, certificates, other_bundle, tmp_path):
